@@ -1,0 +1,23 @@
+//! Many hosts, one clock: the world, its event queue, links, switches, routers, gateways and the trace of all that
+//! happened. Sans-IO: a shell (the lab worker in a page, or the command line) moves bytes between programs and this
+//! crate and decides how fast virtual time passes.
+//!
+//! ```text
+//! program ─message▸ World ─Output▸ program          World ─Record▸ view
+//! ```
+//!
+//! The shell's loop:
+//!
+//! ```text
+//! loop {
+//!     for each output of world.poll_output()  { start a program, hand it a reply, ask the gateway's far side }
+//!     match world.turn() {
+//!         Turn::Process(pid) => wait for that program's next message, world.handle_message(pid, bytes)
+//!         Turn::Event(at)    => wait until the shell's own pace lets `at` come, world.step()
+//!         Turn::Idle         => all is over, or dead-locked
+//!     }
+//! }
+//! ```
+
+pub mod abi;
+pub mod record;

@@ -1,0 +1,185 @@
+//! The trace: what happened, where and when, as small plain facts in the order of virtual time. Views read these and
+//! nothing else (with snapshots); the pcapng writer and the tests do too.
+
+use core::net::{IpAddr, SocketAddr};
+
+use bytes::Bytes;
+use socketlab_stack::{CallId, Cause, DropReason, Instant, Pid, SocketId, TcpState, TimerKind};
+
+/// A node of the topology: host, switch, router or gateway, by its place in the lab file's order of appearance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NodeId(pub u32);
+
+/// A link between two nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LinkId(pub u32);
+
+/// One frame on one link. A frame that a switch passes on gets a new number, but keeps its [`PacketId`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FrameId(pub u64);
+
+/// The same packet on all its way: from the host that made it to where it ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PacketId(pub u64);
+
+/// Which way a program's text goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Stream {
+    Stdin,
+    Stdout,
+    Stderr,
+}
+
+/// How a program ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ExitStatus {
+    /// By itself, with this status; `-N` for death by signal N.
+    Exited(i32),
+    /// A `forever` program, stopped when all others had ended, or by the user.
+    Killed,
+}
+
+/// Why a frame never arrived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum LossReason {
+    Random,
+    QueueFull,
+    LinkCut,
+    DroppedByHand,
+    TooBig,
+}
+
+/// What the far side of the gateway did, or refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields say it")]
+pub enum GatewayFact {
+    Connecting,
+    Connected,
+    Refused,
+    Unreachable,
+    TimedOut,
+    /// The relay's policy does not allow this destination.
+    NotAllowed,
+    /// The relay asks to slow down, or a limit was reached.
+    Throttled,
+    /// There is no relay to talk to.
+    NoRelay,
+    Closed,
+    Reset,
+}
+
+/// One fact.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// When, in virtual time.
+    pub at: Instant,
+    /// What.
+    pub kind: RecordKind,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields say it")]
+pub enum RecordKind {
+    /// A frame begins to leave `from`. `arrives`: when its last bit reaches `to`, unless it is lost.
+    FrameSent {
+        frame: FrameId,
+        packet: PacketId,
+        link: LinkId,
+        from: NodeId,
+        to: NodeId,
+        arrives: Instant,
+        bytes: Bytes,
+        /// The system call during which the frame was made, if one was.
+        cause: Option<CallId>,
+    },
+    FrameDelivered {
+        frame: FrameId,
+    },
+    FrameLost {
+        frame: FrameId,
+        reason: LossReason,
+    },
+    /// An arriving segment or datagram was given to a socket, or to none.
+    Demux {
+        node: NodeId,
+        frame: FrameId,
+        chosen: Option<SocketId>,
+        passed_over: Vec<SocketId>,
+    },
+    Dropped {
+        node: NodeId,
+        frame: Option<FrameId>,
+        reason: DropReason,
+    },
+    TcpState {
+        node: NodeId,
+        socket: SocketId,
+        local: SocketAddr,
+        peer: Option<SocketAddr>,
+        from: TcpState,
+        to: TcpState,
+    },
+    Retransmitted {
+        node: NodeId,
+        socket: SocketId,
+        seq: u32,
+        len: usize,
+        attempt: u32,
+    },
+    TimerFired {
+        node: NodeId,
+        socket: SocketId,
+        timer: TimerKind,
+    },
+    ProcessStarted {
+        node: NodeId,
+        pid: Pid,
+        program: usize,
+    },
+    ProcessExited {
+        pid: Pid,
+        status: ExitStatus,
+    },
+    /// A system call begins. `args`: as Python would print them, long bytes cut. `place`: `server.py:7` or empty.
+    CallEntered {
+        call: CallId,
+        pid: Pid,
+        tid: u32,
+        name: &'static str,
+        args: String,
+        socket: Option<SocketId>,
+        place: String,
+    },
+    /// It ends. `result`: as Python would print it. `failure`: the errno's name (or `timeout`), and the cause.
+    CallReturned {
+        call: CallId,
+        result: String,
+        failure: Option<(&'static str, Cause)>,
+    },
+    Console {
+        pid: Pid,
+        stream: Stream,
+        text: String,
+    },
+    /// The far side of a gateway: `client` is the simulated end, `target` the real one.
+    Gateway {
+        node: NodeId,
+        protocol: u8,
+        client: SocketAddr,
+        target: String,
+        fact: GatewayFact,
+    },
+    /// A name was given an address by the gateway.
+    NameResolved {
+        node: NodeId,
+        name: String,
+        address: IpAddr,
+    },
+    /// Every program is blocked, nothing is in flight and no timer will wake one.
+    Deadlock {
+        waiting: Vec<CallId>,
+    },
+}

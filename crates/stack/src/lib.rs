@@ -1,0 +1,26 @@
+//! One host's network stack, sans-IO: a pure, `Clone`-able state machine from system calls and frames to frames
+//! and wake-ups. Header bytes go through `smoltcp::wire`; everything above them is our own, so that each field of a
+//! TCB and the cause of each error can be shown.
+//!
+//! ```text
+//! Call ▸ socket ▸ tcp | udp | icmp ▸ ip ▸ arp ▸ ethernet ▸ frame
+//! ```
+//!
+//! Left out on purpose: a clock, random numbers, threads. Time and bytes come in; frames, deadlines and events are
+//! polled out. Same input, same output, byte for byte.
+
+mod addr;
+mod call;
+mod errno;
+mod event;
+mod snapshot;
+mod time;
+
+pub use addr::{IpCidr, MacAddr, SockAddr};
+pub use call::{Call, CallId, Fd, Outcome, Pid, Ret};
+pub use errno::{Cause, Errno, Failure};
+pub use event::{Demux, DropReason, HostEvent, IfaceId, SocketId, TimerKind};
+pub use snapshot::{
+    ArpEntry, HostSnapshot, IfaceSnapshot, ProtocolKind, SocketSnapshot, TcbSnapshot, TcpState, TimerSnapshot,
+};
+pub use time::Instant;

@@ -1,0 +1,188 @@
+//! A plain picture of a host at one instant: what `ss`, `ip neigh` and a teacher want to see. Nothing here refers
+//! back into the host.
+
+use core::fmt;
+use core::net::{IpAddr, SocketAddr};
+use core::time::Duration;
+
+use crate::addr::{IpCidr, MacAddr};
+use crate::call::{Fd, Pid};
+use crate::event::{SocketId, TimerKind};
+use crate::time::Instant;
+
+/// State of a TCP connection (RFC 9293 3.3.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "the RFC's names")]
+pub enum TcpState {
+    Closed,
+    Listen,
+    SynSent,
+    SynReceived,
+    Established,
+    FinWait1,
+    FinWait2,
+    CloseWait,
+    Closing,
+    LastAck,
+    TimeWait,
+}
+
+impl TcpState {
+    /// The RFC's spelling: `SYN-SENT`, `ESTABLISHED`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            TcpState::Closed => "CLOSED",
+            TcpState::Listen => "LISTEN",
+            TcpState::SynSent => "SYN-SENT",
+            TcpState::SynReceived => "SYN-RECEIVED",
+            TcpState::Established => "ESTABLISHED",
+            TcpState::FinWait1 => "FIN-WAIT-1",
+            TcpState::FinWait2 => "FIN-WAIT-2",
+            TcpState::CloseWait => "CLOSE-WAIT",
+            TcpState::Closing => "CLOSING",
+            TcpState::LastAck => "LAST-ACK",
+            TcpState::TimeWait => "TIME-WAIT",
+        }
+    }
+
+    /// The spelling of ss(8): `ESTAB`, `SYN-RECV`, `UNCONN`.
+    pub const fn ss_name(self) -> &'static str {
+        match self {
+            TcpState::Closed => "UNCONN",
+            TcpState::SynReceived => "SYN-RECV",
+            TcpState::Established => "ESTAB",
+            other => other.name(),
+        }
+    }
+}
+
+impl fmt::Display for TcpState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What kind of socket it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "each name is the protocol")]
+pub enum ProtocolKind {
+    Tcp,
+    Udp,
+    Raw,
+    UnixStream,
+    UnixDatagram,
+}
+
+/// A timer that is running.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimerSnapshot {
+    /// Which.
+    pub kind: TimerKind,
+    /// When it will run out.
+    pub deadline: Instant,
+}
+
+/// The transmission control block, field by field. Sequence numbers are absolute, sizes are octets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the RFC's names: RFC 9293 3.3.1, RFC 5681, RFC 6298, RFC 7323")]
+pub struct TcbSnapshot {
+    pub iss: u32,
+    pub snd_una: u32,
+    pub snd_nxt: u32,
+    pub snd_wnd: u32,
+    pub irs: u32,
+    pub rcv_nxt: u32,
+    pub rcv_wnd: u32,
+    pub cwnd: u32,
+    pub ssthresh: u32,
+    pub srtt: Option<Duration>,
+    pub rttvar: Option<Duration>,
+    pub rto: Duration,
+    /// How often the timer doubled.
+    pub backoff: u32,
+    pub dup_acks: u32,
+    pub in_recovery: bool,
+    /// Ranges the peer reported by SACK, `[left, right)`.
+    pub sacked: Vec<(u32, u32)>,
+    /// Out-of-order ranges we hold, `[left, right)`.
+    pub out_of_order: Vec<(u32, u32)>,
+    pub snd_mss: u32,
+    pub rcv_mss: u32,
+    /// Our and the peer's window scale shift, if agreed.
+    pub window_scale: Option<(u8, u8)>,
+    pub sack_permitted: bool,
+    pub timestamps: bool,
+    pub retransmissions: u64,
+    pub bytes_sent: u64,
+    pub bytes_received: u64,
+}
+
+/// One socket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SocketSnapshot {
+    /// Which socket.
+    pub id: SocketId,
+    /// Its kind.
+    pub protocol: ProtocolKind,
+    /// TCP state; `Closed` for a fresh TCP socket, none for others.
+    pub state: Option<TcpState>,
+    /// Local address, if bound.
+    pub local: Option<SocketAddr>,
+    /// Remote address, if connected.
+    pub peer: Option<SocketAddr>,
+    /// Owners: process and descriptor. Empty when only the kernel still holds it (TIME-WAIT, in a queue).
+    pub owners: Vec<(Pid, Fd)>,
+    /// Recv-Q of ss(8): octets not yet read; for a listener connections in the accept queue.
+    pub recv_queue: usize,
+    /// Send-Q of ss(8): octets not yet acknowledged; for a listener the backlog.
+    pub send_queue: usize,
+    /// Connections half open in the SYN queue (listener only).
+    pub syn_queue: usize,
+    /// Size of the receive buffer in octets.
+    pub recv_buffer: usize,
+    /// Size of the send buffer in octets.
+    pub send_buffer: usize,
+    /// First octets of the receive queue, at most 64, to be shown.
+    pub recv_head: Vec<u8>,
+    /// For a connection not yet accepted: the listener it waits at.
+    pub waits_at: Option<SocketId>,
+    /// The TCB, for TCP connections.
+    pub tcb: Option<TcbSnapshot>,
+    /// Timers that run.
+    pub timers: Vec<TimerSnapshot>,
+}
+
+/// One network interface.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IfaceSnapshot {
+    /// Name: `lo`, `eth0`.
+    pub name: String,
+    /// MAC address; all zero for `lo`.
+    pub mac: MacAddr,
+    /// Addresses.
+    pub addresses: Vec<IpCidr>,
+    /// Largest IP packet in octets.
+    pub mtu: usize,
+}
+
+/// One entry of the neighbour table (ip-neighbour(8)).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ArpEntry {
+    /// The neighbour.
+    pub address: IpAddr,
+    /// Its MAC address; none while the question is open.
+    pub mac: Option<MacAddr>,
+}
+
+/// One host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostSnapshot {
+    /// Interfaces, `lo` first.
+    pub ifaces: Vec<IfaceSnapshot>,
+    /// Routes: network, next hop (none: on link), interface.
+    pub routes: Vec<(IpCidr, Option<IpAddr>, crate::event::IfaceId)>,
+    /// Neighbour table, by address.
+    pub neighbours: Vec<ArpEntry>,
+    /// Sockets, by id.
+    pub sockets: Vec<SocketSnapshot>,
+}

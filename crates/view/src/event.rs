@@ -1,0 +1,305 @@
+//! The facts the page keeps: trace records with names instead of ids of the simulator, ready to travel (serde).
+//! Times are nanoseconds of virtual time.
+
+use serde::{Deserialize, Serialize};
+
+/// One thing that happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// Position in the trace, from 0 without gaps.
+    pub seq: u64,
+    /// When, in nanoseconds of virtual time.
+    pub at: u64,
+    /// What.
+    pub kind: EventKind,
+}
+
+/// The TCP/IP layer a protocol belongs to, with the letter that stands for it on screen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the layers' names")]
+pub enum LayerLetter {
+    Application,
+    Transport,
+    Network,
+    Link,
+}
+
+/// A frame that left a node, with what its bytes say in short.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FrameView {
+    /// Number of the frame on this link.
+    pub frame: u64,
+    /// The same packet on all its way.
+    pub packet: u64,
+    /// Index of the link in [`TopologyView::links`].
+    pub link: u32,
+    /// Index of the sending node in [`TopologyView::nodes`].
+    pub from: u32,
+    /// Index of the receiving node.
+    pub to: u32,
+    /// When its last bit arrives, unless it is lost, in nanoseconds.
+    pub arrives: u64,
+    /// The frame itself, from the destination MAC address on.
+    pub bytes: Vec<u8>,
+    /// First hop of the packet: the node that made it sends it here.
+    pub first_hop: bool,
+    /// Protocol column: `TCP`, `UDP`, `ARP`, ...
+    pub protocol: String,
+    /// Source and destination as shown, IP if there is one, else MAC.
+    pub source: String,
+    /// See `source`.
+    pub destination: String,
+    /// Ports, if the packet has them.
+    pub ports: Option<(u16, u16)>,
+    /// Wireshark's Info column, with relative sequence numbers.
+    pub info: String,
+    /// Short label for a ladder arrow: `SYN seq=0`, `PSH, ACK len=9 "21,5 °C"`.
+    pub label: String,
+    /// The call during which it was made.
+    pub cause: Option<u64>,
+    /// Number of the connection (both directions of a 4-tuple), from 0 in order of appearance.
+    pub conversation: Option<u32>,
+}
+
+/// A system call as it begins.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallView {
+    /// Number of the call.
+    pub call: u64,
+    /// Index of the program in the lab.
+    pub program: u32,
+    /// Index of its node.
+    pub node: u32,
+    /// Thread; 1 is the main one.
+    pub tid: u32,
+    /// Name of the call.
+    pub name: String,
+    /// Arguments as Python would print them.
+    pub args: String,
+    /// Line of the program, `server.py:7`, or empty.
+    pub place: String,
+    /// Conversation of the socket, if it is connected.
+    pub conversation: Option<u32>,
+}
+
+/// Why a call failed. `cause` is a message key of the page's texts, `args` its parameters by name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailureView {
+    /// `ECONNREFUSED`, `timeout`, ...
+    pub errno: String,
+    /// Message key such as `cause-refused-by-peer`.
+    pub cause: String,
+    /// Parameters of the message.
+    pub args: Vec<(String, String)>,
+}
+
+/// How a program ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ExitView {
+    /// With this status.
+    Exited(i32),
+    /// Stopped by the lab or the user.
+    Killed,
+}
+
+/// Which way text went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum ConsoleStream {
+    Stdin,
+    Stdout,
+    Stderr,
+}
+
+/// What the real side of a gateway did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GatewayView {
+    /// Index of the gateway's node.
+    pub node: u32,
+    /// `TCP` or `UDP`.
+    pub protocol: String,
+    /// The simulated end.
+    pub client: String,
+    /// The real end, as asked for.
+    pub target: String,
+    /// Message key: `gateway-connecting`, `gateway-connected`, `gateway-refused`, `gateway-unreachable`,
+    /// `gateway-timed-out`, `gateway-not-allowed`, `gateway-throttled`, `gateway-no-relay`, `gateway-closed`,
+    /// `gateway-reset`.
+    pub fact: String,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "fields say it; see netsim's records")]
+pub enum EventKind {
+    FrameSent(FrameView),
+    FrameDelivered {
+        frame: u64,
+    },
+    /// `reason`: message key such as `loss-random`.
+    FrameLost {
+        frame: u64,
+        reason: String,
+    },
+    Demux {
+        node: u32,
+        frame: u64,
+        socket: Option<u32>,
+        passed_over: Vec<u32>,
+    },
+    /// `reason`: message key such as `drop-no-listener`.
+    Dropped {
+        node: u32,
+        frame: Option<u64>,
+        reason: String,
+    },
+    /// States in the RFC's spelling.
+    TcpState {
+        node: u32,
+        socket: u32,
+        local: String,
+        peer: Option<String>,
+        from: String,
+        to: String,
+        conversation: Option<u32>,
+    },
+    Retransmitted {
+        node: u32,
+        socket: u32,
+        seq: u32,
+        len: u32,
+        attempt: u32,
+    },
+    /// `timer`: message key such as `timer-retransmission`.
+    TimerFired {
+        node: u32,
+        socket: u32,
+        timer: String,
+    },
+    ProgramStarted {
+        program: u32,
+        node: u32,
+    },
+    ProgramExited {
+        program: u32,
+        status: ExitView,
+    },
+    CallEntered(CallView),
+    CallReturned {
+        call: u64,
+        result: String,
+        failure: Option<FailureView>,
+    },
+    Console {
+        program: u32,
+        stream: ConsoleStream,
+        text: String,
+    },
+    Gateway(GatewayView),
+    NameResolved {
+        node: u32,
+        name: String,
+        address: String,
+    },
+    Deadlock {
+        waiting: Vec<u64>,
+    },
+}
+
+/// What a node is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum NodeKind {
+    Host,
+    Switch,
+    Router,
+    Gateway,
+}
+
+/// A node of the topology.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TopologyNode {
+    /// Its name in the lab file.
+    pub name: String,
+    /// What it is.
+    pub kind: NodeKind,
+    /// Its IP addresses, IPv4 first; empty for a switch.
+    pub addresses: Vec<String>,
+    /// Indices of the programs that run on it.
+    pub programs: Vec<u32>,
+}
+
+/// A link of the topology.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TopologyLink {
+    /// Indices of the two nodes.
+    pub ends: (u32, u32),
+    /// One-way delay in nanoseconds.
+    pub delay: u64,
+    /// Rate in bits per second; 0: unlimited.
+    pub rate: u64,
+}
+
+/// The topology as the lab file gives it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TopologyView {
+    /// Nodes, in the order of the lab file: hosts, switches, routers, gateways.
+    pub nodes: Vec<TopologyNode>,
+    /// Links.
+    pub links: Vec<TopologyLink>,
+}
+
+/// One row of the sockets table, in the columns and spelling of ss(8).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SocketRow {
+    /// Number of the socket on its host.
+    pub socket: u32,
+    /// `tcp`, `udp`, `raw`, `u_str`, `u_dgr`.
+    pub netid: String,
+    /// `LISTEN`, `ESTAB`, `UNCONN`, ...
+    pub state: String,
+    /// Recv-Q.
+    pub recv_q: u64,
+    /// Send-Q.
+    pub send_q: u64,
+    /// `10.0.0.80:80`.
+    pub local: String,
+    /// `10.0.0.11:13401` or `0.0.0.0:*`.
+    pub peer: String,
+    /// `server.py fd=4`, empty when only the kernel holds it.
+    pub process: String,
+    /// Index of the owning program.
+    pub program: Option<u32>,
+    /// Conversation, if connected.
+    pub conversation: Option<u32>,
+    /// Half-open connections (listener only).
+    pub syn_queue: u32,
+    /// Is this connection still waiting in a listener's accept queue?
+    pub in_accept_queue: bool,
+    /// First octets of the receive queue.
+    pub recv_head: Vec<u8>,
+    /// Fields of the TCB as (name, value), in the order of RFC 9293 3.3.1; empty without one.
+    pub tcb: Vec<(String, String)>,
+    /// Timers that run: message key and deadline in nanoseconds.
+    pub timers: Vec<(String, u64)>,
+}
+
+/// The sockets of one host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostRow {
+    /// Index of the node.
+    pub node: u32,
+    /// Its sockets.
+    pub sockets: Vec<SocketRow>,
+    /// Neighbour table: address, MAC or empty.
+    pub neighbours: Vec<(String, String)>,
+}
+
+/// The sockets of all hosts at one instant.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SocketsView {
+    /// When, in nanoseconds.
+    pub at: u64,
+    /// Hosts, by node.
+    pub hosts: Vec<HostRow>,
+}
