@@ -13,6 +13,7 @@ mod addr;
 mod call;
 mod errno;
 mod event;
+mod host;
 mod snapshot;
 mod time;
 
@@ -20,6 +21,7 @@ pub use addr::{IpCidr, MacAddr, SockAddr};
 pub use call::{Call, CallId, Fd, Outcome, Pid, Ret};
 pub use errno::{Cause, Errno, Failure};
 pub use event::{Demux, DropReason, HostEvent, IfaceId, SocketId, TimerKind};
+pub use host::{Host, HostConfig, Intercept, InterceptId, Profile, Refusal};
 pub use snapshot::{
     ArpEntry, HostSnapshot, IfaceSnapshot, ProtocolKind, SocketSnapshot, TcbSnapshot, TcpState, TimerSnapshot,
 };
