@@ -60,3 +60,15 @@
 //! | `thread` | name | None (POST, MORE): names the thread `tid` |
 //! | `idle` | | None (POST): the last runnable thread ended; nothing of this process can run |
 //! | `exit` | status | None (POST), the process is over; its descriptors are closed |
+
+use thiserror::Error;
+
+/// A message that is not what the table above says.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("message of a program, octet {at}: {what}")]
+pub struct AbiError {
+    /// Where in the message, in octets from its start.
+    pub at: usize,
+    /// What was found there, or missed.
+    pub what: String,
+}

@@ -14,10 +14,25 @@
 //!     match world.turn() {
 //!         Turn::Process(pid) => wait for that program's next message, world.handle_message(pid, bytes)
 //!         Turn::Event(at)    => wait until the shell's own pace lets `at` come, world.step()
-//!         Turn::Idle         => all is over, or dead-locked
+//!         Turn::Idle         => nothing can happen by itself: ask world.rest() why
 //!     }
 //! }
 //! ```
 
 pub mod abi;
+mod builder;
+mod gateway;
+mod link;
 pub mod record;
+mod topology;
+mod world;
+
+pub use abi::AbiError;
+pub use builder::{End, GatewayName, Program, Stdin, WorldBuilder};
+pub use gateway::{FlowId, GatewayEvent, GatewayRequest};
+pub use link::{Chance, LinkParams};
+pub use record::{
+    ExitStatus, FrameId, GatewayFact, LinkId, LossReason, NodeId, PacketId, Record, RecordKind, Stream,
+};
+pub use topology::{NodeKind, Topology, TopologyLink, TopologyNode};
+pub use world::{Output, Rest, Turn, World};

@@ -1,0 +1,159 @@
+//! Puts a world together: nodes, links, programs. The lab file's crate is the usual caller.
+
+use core::net::IpAddr;
+use core::time::Duration;
+
+use socketlab_stack::{IpCidr, MacAddr};
+
+use crate::link::LinkParams;
+use crate::record::{LinkId, NodeId};
+use crate::topology::{NodeKind, Topology, TopologyLink, TopologyNode};
+use crate::world::World;
+
+/// What a program reads from its standard input.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Stdin {
+    /// What the shell hands in by [`World::stdin`].
+    #[default]
+    Open,
+    /// This text, then end of file.
+    Text(String),
+    /// Text at times after the program's start; an empty text is the end of file. Stays open otherwise.
+    Typed(Vec<(Duration, String)>),
+}
+
+/// A program of the lab.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Program {
+    /// The node it runs on.
+    pub node: NodeId,
+    /// That node's name.
+    pub host: String,
+    /// Its main file.
+    pub file: String,
+    /// Arguments after the file's name.
+    pub args: Vec<String>,
+    /// When [`World::start`] starts it, after the beginning.
+    pub start: Duration,
+    /// Its standard input.
+    pub stdin: Stdin,
+    /// Stopped when all other programs have ended.
+    pub forever: bool,
+}
+
+/// A name that programs use for something behind a gateway.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GatewayName {
+    /// The name in the lab: `relay`.
+    pub name: String,
+    /// What the relay is asked for instead: `127.0.0.1`.
+    pub target: String,
+}
+
+/// One end of a link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct End {
+    /// The node.
+    pub node: NodeId,
+    /// MAC address of its interface; unused at a switch.
+    pub mac: MacAddr,
+    /// Addresses of its interface; empty at a switch.
+    pub addresses: Vec<IpCidr>,
+}
+
+/// Collects the parts of a world.
+#[derive(Clone, Debug)]
+pub struct WorldBuilder {
+    pub(crate) seed: u64,
+    pub(crate) topology: Topology,
+    pub(crate) links: Vec<(End, End, LinkParams)>,
+    pub(crate) routes: Vec<(NodeId, IpCidr, Option<IpAddr>)>,
+    pub(crate) gateway_names: Vec<(NodeId, Vec<GatewayName>)>,
+    pub(crate) programs: Vec<Program>,
+}
+
+impl WorldBuilder {
+    /// Nothing yet. `seed` decides initial sequence numbers, ephemeral ports and the links' faults.
+    pub fn new(seed: u64) -> Self {
+        WorldBuilder {
+            seed,
+            topology: Topology::default(),
+            links: Vec::new(),
+            routes: Vec::new(),
+            gateway_names: Vec::new(),
+            programs: Vec::new(),
+        }
+    }
+
+    fn node(&mut self, name: &str, kind: NodeKind) -> NodeId {
+        let id = NodeId(self.topology.nodes.len() as u32);
+        let (addresses, programs) = (Vec::new(), Vec::new());
+        self.topology.nodes.push(TopologyNode { name: name.to_owned(), kind, addresses, programs });
+        id
+    }
+
+    /// A host.
+    pub fn host(&mut self, name: &str) -> NodeId {
+        self.node(name, NodeKind::Host)
+    }
+
+    /// A learning switch.
+    pub fn switch(&mut self, name: &str) -> NodeId {
+        self.node(name, NodeKind::Switch)
+    }
+
+    /// A gateway to the real world.
+    pub fn gateway(&mut self, name: &str, names: Vec<GatewayName>) -> NodeId {
+        let id = self.node(name, NodeKind::Gateway);
+        self.gateway_names.push((id, names));
+        id
+    }
+
+    /// Joins two nodes. A node gets its interfaces in the order of its links: `eth0`, `eth1`, ...
+    pub fn link(&mut self, a: End, b: End, params: LinkParams) -> LinkId {
+        let id = LinkId(self.links.len() as u32);
+        let interfaces = (self.interface_name(a.node), self.interface_name(b.node));
+        for end in [&a, &b] {
+            if let Some(node) = self.topology.nodes.get_mut(end.node.0 as usize) {
+                node.addresses.extend(end.addresses.iter().map(|cidr| cidr.address));
+                node.addresses.sort_by_key(IpAddr::is_ipv6);
+            }
+        }
+        self.topology.links.push(TopologyLink {
+            ends: (a.node, b.node),
+            interfaces,
+            delay: params.delay,
+            rate_bits_per_s: params.rate_bits_per_s,
+        });
+        self.links.push((a, b, params));
+        id
+    }
+
+    fn interface_name(&self, node: NodeId) -> String {
+        let taken = self.links.iter().flat_map(|(a, b, _)| [a.node, b.node]).filter(|n| *n == node).count();
+        match self.topology.nodes.get(node.0 as usize).map(|n| n.kind) {
+            Some(NodeKind::Switch) => format!("port{}", taken + 1),
+            _ => format!("eth{taken}"),
+        }
+    }
+
+    /// A route of a host. `next_hop` none: everything in `network` is on the first interface's link.
+    pub fn route(&mut self, node: NodeId, network: IpCidr, next_hop: Option<IpAddr>) {
+        self.routes.push((node, network, next_hop));
+    }
+
+    /// A program; its place in the order of these calls is its number.
+    pub fn program(&mut self, program: Program) -> usize {
+        let number = self.programs.len();
+        if let Some(node) = self.topology.nodes.get_mut(program.node.0 as usize) {
+            node.programs.push(number);
+        }
+        self.programs.push(program);
+        number
+    }
+
+    /// The world at time zero, with nothing started.
+    pub fn build(self) -> World {
+        World::new(self)
+    }
+}

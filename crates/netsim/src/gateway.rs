@@ -1,0 +1,102 @@
+//! A gateway: the node whose far side is the real world. Here is what it asks of the shell and what the shell tells
+//! it; who opens the real connection (a relay, or the machine's own sockets) is the shell's business.
+
+use bytes::Bytes;
+
+use crate::record::GatewayFact;
+
+/// One conversation with the real world: a TCP connection, or the datagrams between one client and one target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FlowId(pub u32);
+
+/// From a gateway to the shell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GatewayRequest {
+    /// Open a TCP connection to `host` (a name or a numeric address). Answer: `Opened` or `Failed`.
+    OpenTcp {
+        /// The new flow.
+        flow: FlowId,
+        /// Name or numeric address.
+        host: String,
+        /// Port.
+        port: u16,
+    },
+    /// Open a UDP association with `host`. Answer: `Opened` or `Failed`.
+    OpenUdp {
+        /// The new flow.
+        flow: FlowId,
+        /// Name or numeric address.
+        host: String,
+        /// Port.
+        port: u16,
+    },
+    /// Octets for the real side: for TCP never more than `Writable` allowed in all; for UDP one datagram.
+    Data {
+        /// The flow.
+        flow: FlowId,
+        /// The octets.
+        bytes: Bytes,
+    },
+    /// The client sent its FIN: no more `Data` follows, but the other direction stays open.
+    Finish {
+        /// The flow.
+        flow: FlowId,
+    },
+    /// The flow is over; nothing more is said about it in either direction.
+    Close {
+        /// The flow.
+        flow: FlowId,
+        /// The client broke it off (RST).
+        reset: bool,
+    },
+    /// The client's host has taken so many octets of the TCP data handed in: the real side may send as many more.
+    Consumed {
+        /// The flow.
+        flow: FlowId,
+        /// Octets.
+        octets: u64,
+    },
+}
+
+/// From the shell to a gateway.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GatewayEvent {
+    /// The real side is open. No TCP octet is sent before a first `Writable`.
+    Opened {
+        /// The flow.
+        flow: FlowId,
+    },
+    /// It could not be opened. The flow is forgotten.
+    Failed {
+        /// The flow.
+        flow: FlowId,
+        /// Why.
+        fact: GatewayFact,
+    },
+    /// Octets from the real side; for UDP one datagram.
+    Data {
+        /// The flow.
+        flow: FlowId,
+        /// The octets.
+        bytes: Bytes,
+    },
+    /// The real side has sent all it will (its FIN).
+    Finished {
+        /// The flow.
+        flow: FlowId,
+    },
+    /// The real side is gone, in both directions.
+    Closed {
+        /// The flow.
+        flow: FlowId,
+        /// By a reset.
+        reset: bool,
+    },
+    /// So many more octets may be sent (TCP; credits add up).
+    Writable {
+        /// The flow.
+        flow: FlowId,
+        /// Octets.
+        octets: u64,
+    },
+}

@@ -1,0 +1,51 @@
+//! What is connected to what, as plain data for whoever draws it or prints it.
+
+use core::net::IpAddr;
+use core::time::Duration;
+
+use crate::record::NodeId;
+
+/// What a node is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum NodeKind {
+    Host,
+    Switch,
+    Router,
+    Gateway,
+}
+
+/// A node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopologyNode {
+    /// Its name in the lab file.
+    pub name: String,
+    /// What it is.
+    pub kind: NodeKind,
+    /// Its IP addresses, IPv4 first; empty for a switch.
+    pub addresses: Vec<IpAddr>,
+    /// The programs that run on it, by their place in the lab file.
+    pub programs: Vec<usize>,
+}
+
+/// A link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopologyLink {
+    /// The two nodes it joins.
+    pub ends: (NodeId, NodeId),
+    /// Interface names at the two ends (`eth0`), as a capture file calls them; `port1` at a switch.
+    pub interfaces: (String, String),
+    /// One-way delay.
+    pub delay: Duration,
+    /// Rate in bits per second; none: unlimited.
+    pub rate_bits_per_s: Option<u64>,
+}
+
+/// The whole lab. A [`NodeId`] and a [`LinkId`](crate::LinkId) are indices into these lists.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Topology {
+    /// Nodes, in the order of the lab file: hosts, switches, routers, gateways.
+    pub nodes: Vec<TopologyNode>,
+    /// Links.
+    pub links: Vec<TopologyLink>,
+}
