@@ -1,1 +1,1 @@
-//! placeholder
+//! Helpers shared by the whole-product tests.

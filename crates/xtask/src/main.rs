@@ -1,2 +1,55 @@
-//! placeholder
-fn main() {}
+//! `cargo xtask`: the newcomer's commands. Sets up what is missing, builds the page, serves it, runs every test.
+//!
+//! Kept free of dependencies (but `anyhow`), since a fresh machine builds it first.
+
+#![expect(clippy::print_stdout, reason = "a command-line tool talks on standard output")]
+
+mod page;
+mod shell;
+mod test;
+mod tools;
+
+use anyhow::{Result, bail};
+
+const HELP: &str = "\
+cargo xtask COMMAND
+
+  serve [OPTIONS]  set up what is missing, build the page, start the relay at http://127.0.0.1:8080
+                   (OPTIONS go to `socketlab serve`; without any: --demo-services)
+  test [PART]...   set up what is missing, run every test; parts: lint, native, wasm, e2e
+  check            formatting, lints, licences, direction of dependencies (the `lint` part of test)
+  setup            only set up what serve and test need
+  build            only build the page into dist/
+  dist             build the one binary with the page inside: target/release/socketlab
+  screenshots      take the pictures of the README with headless Chromium
+  measure          print sizes and times: wasm, load to interactive, Run to first output
+  bless            rewrite expected outputs; read the diff afterwards
+";
+
+fn main() -> Result<()> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let (command, rest) = match args.split_first() {
+        Some((c, rest)) => (c.as_str(), rest),
+        None => ("help", &[][..]),
+    };
+    match command {
+        "serve" => page::serve(rest),
+        "test" => test::run_parts(rest),
+        "check" => test::run_parts(&["lint".to_owned()]),
+        "setup" => {
+            tools::for_page()?;
+            tools::for_tests()?;
+            tools::for_lints()
+        }
+        "build" => page::build(),
+        "dist" => page::dist(),
+        "screenshots" => page::probe("screenshots", rest),
+        "measure" => page::probe("measure", rest),
+        "bless" => test::bless(),
+        "help" | "--help" | "-h" => {
+            print!("{HELP}");
+            Ok(())
+        }
+        other => bail!("`{other}` is not a command of xtask.\n\n{HELP}"),
+    }
+}

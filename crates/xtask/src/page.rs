@@ -1,0 +1,63 @@
+//! Building the page and starting the relay that serves it.
+
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::shell::{command, root, run, say, timed};
+use crate::tools::{self, Wasm};
+
+/// Sets up what is missing and builds the page into dist/.
+pub(crate) fn build() -> Result<()> {
+    tools::for_page()?;
+    timed("page", || {
+        let web = root().join("web");
+        run(command("npm").args(["run", "--silent", "build"]).current_dir(&web))?;
+        let mut trunk = command(tools::trunk()?);
+        trunk.args(["build", "--offline=true", "--color=never"]);
+        trunk.args(["--cargo-profile", "wasm"]);
+        for_wasm(&mut trunk)?;
+        run(&mut trunk)
+    })
+}
+
+/// Puts the tools on PATH and the compiler for wasm into the environment.
+pub(crate) fn for_wasm(command: &mut Command) -> Result<()> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut dirs = vec![tools::wasm_bindgen_dir()?, root().join("web/node_modules/.bin")];
+    dirs.extend(std::env::split_paths(&path));
+    command.env("PATH", std::env::join_paths(dirs)?).env_remove("NO_COLOR");
+    Wasm::find().context("no compiler for wasm; run `cargo xtask setup`")?.apply(command);
+    Ok(())
+}
+
+/// `cargo xtask serve`.
+pub(crate) fn serve(args: &[String]) -> Result<()> {
+    build()?;
+    let mut server = command("cargo");
+    server.args(["run", "--quiet", "--package", "socketlab-cli", "--bin", "socketlab", "--", "serve"]);
+    if args.is_empty() {
+        server.arg("--demo-services");
+    }
+    server.args(args);
+    say("the relay; stop it with Ctrl-C");
+    run(&mut server)
+}
+
+/// `cargo xtask dist`: one binary that holds the page.
+pub(crate) fn dist() -> Result<()> {
+    build()?;
+    timed("binary", || run(command("cargo").args(["build", "--release", "--package", "socketlab-cli"])))?;
+    say("target/release/socketlab serves the page from within itself");
+    Ok(())
+}
+
+/// Runs one of the programs of `tests/` that look at the real page: screenshots, measurements.
+pub(crate) fn probe(name: &str, args: &[String]) -> Result<()> {
+    build()?;
+    tools::for_tests()?;
+    run(command("cargo").args(["build", "--quiet", "--package", "socketlab-cli"]))?;
+    run(command("cargo")
+        .args(["run", "--quiet", "--package", "socketlab-tests", "--bin", name, "--"])
+        .args(args))
+}

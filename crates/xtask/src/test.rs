@@ -1,0 +1,186 @@
+//! Every test in one command, with the sum of what the runners counted as the last line.
+
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::page;
+use crate::shell::{command, run, run_watching, say, timed};
+use crate::tools::{self, Wasm};
+
+const PARTS: [&str; 4] = ["lint", "native", "wasm", "e2e"];
+
+/// What the test runners counted.
+#[derive(Default)]
+struct Totals {
+    passed: u64,
+    failed: u64,
+    skipped: u64,
+    broken: Vec<String>,
+}
+
+impl Totals {
+    /// Runs a `cargo test` and adds what its runners say: `test result: ok. 3 passed; 0 failed; 1 ignored; ...`.
+    fn cargo_test(&mut self, what: &str, command: &mut Command) -> Result<()> {
+        say(what);
+        let (mut passed, mut failed, mut skipped) = (0, 0, 0);
+        let ok = timed(what, || {
+            run_watching(command, |line| {
+                let Some(rest) = line.trim().strip_prefix("test result: ") else { return };
+                for part in rest.split([';', '.']) {
+                    let mut words = part.split_whitespace();
+                    let (Some(n), Some(kind)) = (words.next(), words.next()) else { continue };
+                    let Ok(n) = n.parse::<u64>() else { continue };
+                    match kind {
+                        "passed" => passed += n,
+                        "failed" => failed += n,
+                        "ignored" => skipped += n,
+                        _ => {}
+                    }
+                }
+            })
+        })?;
+        self.passed += passed;
+        self.failed += failed;
+        self.skipped += skipped;
+        if !ok {
+            self.broken.push(what.to_owned());
+        } else if passed == 0 {
+            self.broken.push(format!("{what} (ran no test)"));
+        }
+        Ok(())
+    }
+
+    /// Runs a check that either holds or not.
+    fn check(&mut self, what: &str, work: impl FnOnce() -> Result<()>) {
+        say(what);
+        match timed(what, work) {
+            Ok(()) => self.passed += 1,
+            Err(error) => {
+                println!("{error:#}");
+                self.failed += 1;
+                self.broken.push(what.to_owned());
+            }
+        }
+    }
+}
+
+/// `cargo xtask test [PART]...`.
+pub(crate) fn run_parts(parts: &[String]) -> Result<()> {
+    let wanted = |part: &str| parts.is_empty() || parts.iter().any(|p| p == part);
+    if let Some(unknown) = parts.iter().find(|p| !PARTS.contains(&p.as_str())) {
+        bail!("`{unknown}` is not a part of the tests; parts: {}", PARTS.join(", "));
+    }
+    let mut totals = Totals::default();
+    if wanted("lint") {
+        timed("set-up for lints", tools::for_lints)?;
+        lint(&mut totals)?;
+    }
+    if wanted("native") || wanted("e2e") || wanted("wasm") {
+        timed("set-up for tests", tools::for_tests)?;
+    }
+    if wanted("native") {
+        let mut tests = command("cargo");
+        tests.args(["test", "--no-fail-fast", "--exclude", "socketlab-tests", "--workspace"]);
+        for krate in WASM_CRATES {
+            tests.args(["--exclude", krate]);
+        }
+        totals.cargo_test("native tests", &mut tests)?;
+    }
+    if wanted("wasm") {
+        timed("set-up for the page", tools::for_page)?;
+        for krate in WASM_CRATES {
+            let mut tests = command(Wasm::find().context("no compiler for wasm")?.cargo());
+            tests.args(["test", "--target", "wasm32-unknown-unknown", "--package", krate]);
+            page::for_wasm(&mut tests)?;
+            tests
+                .env(
+                    "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER",
+                    tools::wasm_bindgen_dir()?.join("wasm-bindgen-test-runner"),
+                )
+                .env(
+                    "CHROMEDRIVER",
+                    crate::shell::which("chromedriver").context("chromedriver is not on PATH")?,
+                )
+                .env("WASM_BINDGEN_TEST_TIMEOUT", "300");
+            totals.cargo_test(&format!("headless browser tests of {krate}"), &mut tests)?;
+        }
+    }
+    if wanted("e2e") {
+        page::build()?;
+        run(command("cargo").args(["build", "--package", "socketlab-cli"]))?;
+        let mut tests = command("cargo");
+        tests.args(["test", "--no-fail-fast", "--package", "socketlab-tests"]);
+        totals.cargo_test("whole-product tests, in a real browser", &mut tests)?;
+    }
+    finish(&totals)
+}
+
+/// Crates that only make sense in a browser.
+const WASM_CRATES: [&str; 2] = ["socketlab-web", "socketlab-worker"];
+
+fn lint(totals: &mut Totals) -> Result<()> {
+    totals.check("formatting", || run(command("cargo").args(["fmt", "--all", "--check"])));
+    totals
+        .check("clippy", || run(command("cargo").args(["clippy", "--all-targets", "--", "-D", "warnings"])));
+    tools::for_page()?;
+    totals.check("clippy for the page", || {
+        let wasm = Wasm::find().context("no compiler for wasm")?;
+        if matches!(wasm, Wasm::Debian { .. }) {
+            say("skipped: Debian's Rust has no clippy for wasm");
+            return Ok(());
+        }
+        let mut clippy = command("cargo");
+        clippy.args(["clippy", "--target", "wasm32-unknown-unknown", "--all-targets"]);
+        for krate in WASM_CRATES {
+            clippy.args(["--package", krate]);
+        }
+        clippy.args(["--", "-D", "warnings"]);
+        run(&mut clippy)
+    });
+    totals.check("licences and sources of dependencies", || {
+        run(command(tools::cargo_deny()?).args(["--offline", "check", "licenses", "bans", "sources"]))
+    });
+    // The advisory database lies on a server that is not reached from everywhere: told, not hidden.
+    let mut advisories = command(tools::cargo_deny()?);
+    advisories.args(["check", "advisories"]);
+    match crate::shell::output(&mut advisories) {
+        Some(_) => say("advisories: none"),
+        None => {
+            let fetched = std::env::var_os("HOME")
+                .map(|h| std::path::PathBuf::from(h).join(".cargo/advisory-dbs"))
+                .is_some_and(|d| d.read_dir().is_ok_and(|mut d| d.next().is_some()));
+            if fetched {
+                totals.check("advisories", || {
+                    run(command(tools::cargo_deny()?).args(["--offline", "check", "advisories"]))
+                });
+            } else {
+                say("advisories: not checked, their database cannot be reached from here");
+            }
+        }
+    }
+    Ok(())
+}
+
+fn finish(totals: &Totals) -> Result<()> {
+    println!();
+    for part in &totals.broken {
+        say(&format!("failed: {part}"));
+    }
+    println!(
+        "{} passed, {} failed, {} skipped",
+        totals.passed,
+        totals.failed.max(totals.broken.len() as u64),
+        totals.skipped
+    );
+    if !totals.broken.is_empty() || totals.failed > 0 {
+        bail!("not every test passed");
+    }
+    Ok(())
+}
+
+/// `cargo xtask bless`: expected outputs are rewritten by the tests themselves.
+pub(crate) fn bless() -> Result<()> {
+    run(command("cargo").args(["test", "--no-fail-fast"]).env("SOCKETLAB_BLESS", "1"))?;
+    run(command("git").args(["status", "--short"]))
+}
