@@ -154,10 +154,12 @@ pub enum RecordKind {
         place: String,
     },
     /// It ends. `result`: as Python would print it. `failure`: the errno's name (or `timeout`), and the cause.
+    /// `made`: the socket that the call made (`socket`, `accept`).
     CallReturned {
         call: CallId,
         result: String,
         failure: Option<(&'static str, Cause)>,
+        made: Option<SocketId>,
     },
     Console {
         pid: Pid,

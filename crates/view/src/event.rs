@@ -2,6 +2,7 @@
 //! Times are nanoseconds of virtual time.
 
 use serde::{Deserialize, Serialize};
+use socketlab_dissect::{Expert, TcpSummary};
 
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -12,16 +13,6 @@ pub struct Event {
     pub at: u64,
     /// What.
     pub kind: EventKind,
-}
-
-/// The TCP/IP layer a protocol belongs to, with the letter that stands for it on screen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "the layers' names")]
-pub enum LayerLetter {
-    Application,
-    Transport,
-    Network,
-    Link,
 }
 
 /// A frame that left a node, with what its bytes say in short.
@@ -59,6 +50,14 @@ pub struct FrameView {
     pub cause: Option<u64>,
     /// Number of the connection (both directions of a 4-tuple), from 0 in order of appearance.
     pub conversation: Option<u32>,
+    /// Index of the node that should take it in the end, if that is one node: not a switch on the way, not a broadcast.
+    pub target: Option<u32>,
+    /// TCP's flag bits, relative numbers and length.
+    pub tcp: Option<TcpSummary>,
+    /// What is remarkable about it in its conversation: retransmission, duplicate ACK, ...
+    pub expert: Vec<Expert>,
+    /// What tcpdump(1) prints for it, without the time.
+    pub tcpdump: String,
 }
 
 /// A system call as it begins.
@@ -80,6 +79,8 @@ pub struct CallView {
     pub place: String,
     /// Conversation of the socket, if it is connected.
     pub conversation: Option<u32>,
+    /// Number of the socket on its host, if the call is about one.
+    pub socket: Option<u32>,
 }
 
 /// Why a call failed. `cause` is a message key of the page's texts, `args` its parameters by name.
@@ -189,6 +190,10 @@ pub enum EventKind {
         call: u64,
         result: String,
         failure: Option<FailureView>,
+        /// The socket that the call made: `socket`, `accept`.
+        made: Option<u32>,
+        /// The conversation of the accepted connection.
+        conversation: Option<u32>,
     },
     Console {
         program: u32,
@@ -204,6 +209,17 @@ pub enum EventKind {
     Deadlock {
         waiting: Vec<u64>,
     },
+}
+
+/// A program of the lab, as the views need to know it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProgramInfo {
+    /// Index of the node it runs on.
+    pub node: u32,
+    /// Its main file: `server.py`.
+    pub file: String,
+    /// Stopped when all others have ended: a server.
+    pub forever: bool,
 }
 
 /// What a node is.

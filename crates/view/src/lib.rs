@@ -1,11 +1,26 @@
 //! From records and snapshots to what a person sees, as plain data: ladder, topology, tables, lists, text. No
 //! browser, no references into the simulator.
 //!
-//! [`Event`] is a record made ready to travel from the lab worker to the page; the page keeps them all and each view
-//! is a pure function of them.
+//! [`Event`] is a record made ready to travel from the lab worker to the page ([`Ingest`] makes it); the page keeps
+//! them all and each view is a pure function of them. Views of a long trace are builders with `push(&Event)`.
 
 mod event;
+pub mod evidence;
+mod ingest;
+pub mod keys;
+pub mod ladder;
+pub mod packets;
+pub mod text;
+pub mod time_map;
+pub mod timeline;
+pub mod topology;
+pub mod wait;
+
 pub use event::{
     CallView, ConsoleStream, Event, EventKind, ExitView, FailureView, FrameView, GatewayView, HostRow,
-    LayerLetter, NodeKind, SocketRow, SocketsView, TopologyLink, TopologyNode, TopologyView,
+    NodeKind, ProgramInfo, SocketRow, SocketsView, TopologyLink, TopologyNode, TopologyView,
+};
+pub use ingest::Ingest;
+pub use socketlab_dissect::{
+    Dissection, Expert, Field, Layer, LayerLetter, Note, TcpSummary, dissect, field_keys, note_keys,
 };
