@@ -139,25 +139,33 @@ fn lint(totals: &mut Totals) -> Result<()> {
         run(&mut clippy)
     });
     totals.check("licences and sources of dependencies", || {
-        run(command(tools::cargo_deny()?).args(["--offline", "check", "licenses", "bans", "sources"]))
+        run(command(tools::cargo_deny()?).args([
+            "--log-level",
+            "error",
+            "check",
+            "licenses",
+            "bans",
+            "sources",
+        ]))
     });
     // The advisory database lies on a server that is not reached from everywhere: told, not hidden.
-    let mut advisories = command(tools::cargo_deny()?);
-    advisories.args(["check", "advisories"]);
-    match crate::shell::output(&mut advisories) {
-        Some(_) => say("advisories: none"),
-        None => {
-            let fetched = std::env::var_os("HOME")
-                .map(|h| std::path::PathBuf::from(h).join(".cargo/advisory-dbs"))
-                .is_some_and(|d| d.read_dir().is_ok_and(|mut d| d.next().is_some()));
-            if fetched {
-                totals.check("advisories", || {
-                    run(command(tools::cargo_deny()?).args(["--offline", "check", "advisories"]))
-                });
-            } else {
-                say("advisories: not checked, their database cannot be reached from here");
-            }
-        }
+    let database = std::env::var_os("HOME").map(|h| std::path::PathBuf::from(h).join(".cargo/advisory-dbs"));
+    let fetch = crate::shell::output(command(tools::cargo_deny()?).arg("fetch").arg("db"));
+    let fetched = database
+        .and_then(|d| d.read_dir().ok())
+        .is_some_and(|mut entries| entries.any(|e| e.is_ok_and(|e| e.path().is_dir())));
+    if fetch.is_some() || fetched {
+        totals.check("advisories", || {
+            run(command(tools::cargo_deny()?).args([
+                "--log-level",
+                "error",
+                "check",
+                "--hide-inclusion-graph",
+                "advisories",
+            ]))
+        });
+    } else {
+        say("advisories: not checked, their database cannot be reached from here");
     }
     Ok(())
 }

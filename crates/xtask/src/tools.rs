@@ -136,20 +136,16 @@ pub(crate) enum Wasm {
 }
 
 impl Wasm {
-    /// Finds out; `None` if neither way is there yet.
+    /// Finds out; `None` if neither way is there yet. `SOCKETLAB_DEBIAN_RUST=1` asks for the second way.
     pub(crate) fn find() -> Option<Wasm> {
+        let debian_wanted = std::env::var_os("SOCKETLAB_DEBIAN_RUST").is_some();
         let sysroot = output(command("rustc").args(["--print", "sysroot"]))?;
         let lib = PathBuf::from(sysroot.trim()).join("lib/rustlib").join(WASM).join("lib");
-        if lib.is_dir() {
+        if lib.is_dir() && !debian_wanted {
             return Some(Wasm::Rustup);
         }
-        let src = PathBuf::from("/usr/lib/rustlib/src/rust/library/std");
-        let src_web = PathBuf::from("/usr/src").join("rustc-web");
-        let has_src = src.is_dir() || src_web.is_dir() || debian_std_source().is_some();
-        if PathBuf::from("/usr/bin/rustc").is_file() && has_src {
-            return Some(Wasm::Debian { linker: rust_lld()? });
-        }
-        None
+        debian_std_source()?;
+        Some(Wasm::Debian { linker: rust_lld()? })
     }
 
     /// Sets the environment of a cargo or trunk that compiles for wasm.
@@ -177,6 +173,7 @@ impl Wasm {
     }
 }
 
+/// Where Debian's compiler keeps the source of the standard library, if both are installed.
 fn debian_std_source() -> Option<PathBuf> {
     let sysroot = output(command("/usr/bin/rustc").args(["--print", "sysroot"]))?;
     let src = PathBuf::from(sysroot.trim()).join("lib/rustlib/src/rust/library/std");
@@ -193,11 +190,10 @@ fn rust_lld() -> Option<PathBuf> {
 }
 
 fn wasm_target() -> Result<()> {
-    let no_rustup = std::env::var_os("SOCKETLAB_DEBIAN_RUST").is_some();
-    if Wasm::find().is_some() && !no_rustup {
+    if Wasm::find().is_some() {
         return Ok(());
     }
-    if !no_rustup {
+    if std::env::var_os("SOCKETLAB_DEBIAN_RUST").is_none() {
         say("wasm32-unknown-unknown: Rust's standard library for the page");
         if run(command("rustup").args(["target", "add", WASM])).is_ok() {
             return Ok(());
