@@ -1,0 +1,333 @@
+// Glue between the lab worker's Rust code and Pyodide: fetches Python, starts one interpreter per program, hands
+// messages over in both directions. All interpreters live in this worker, beside the simulation; each thread of each
+// program is a stack of its own, suspended by JavaScript Promise Integration while its call is under way.
+// Decides nothing: when who may go on is the simulation's matter (crates/netsim).
+//
+// Rests on these internals of the pinned Pyodide, checked when an interpreter is made: the options `_loadSnapshot` and
+// `createPyodideModule`, the module's exports `JsvPromise_Syncify`, `_PyRuntime`, `_PyEM_EMSCRIPTEN_TRAMPOLINE_OFFSET`
+// and CPython's C functions, and the import `env.can_run_sync_js`.
+
+/** Wall clock and fetch, kept before Python's view of the world replaces them below. */
+const wallClock = performance.now.bind(performance);
+const network = globalThis.fetch.bind(globalThis);
+
+/** At most this long, in milliseconds of wall time, may a program compute before commands are looked at. */
+const TICK_MS = 10;
+/** Programs at once; each costs about 45 MB. */
+export const MAX_PROGRAMS = 8;
+/** Date of the lab's time 0 (2026-01-01T00:00:00Z), in milliseconds: the same in every run. */
+const EPOCH_MS = 1767225600000;
+
+// Emscripten asks `Date.now` and `performance.now` at each call, so that all clocks of C and Python show virtual time.
+let virtualMs = 0;
+Date.now = () => EPOCH_MS + Math.floor(virtualMs);
+performance.now = () => virtualMs;
+
+/** Milliseconds of the wall clock. */
+export const wall_now = () => wallClock();
+/** Sets the time that all programs see, in nanoseconds since the lab began. */
+export function set_virtual_time(nanoseconds) {
+  virtualMs = nanoseconds / 1e6;
+}
+/** Can this browser suspend a stack? */
+export const has_jspi = () => typeof WebAssembly.Suspending === "function";
+
+/** What was fetched, once for all interpreters; `null` before. */
+let kit = null;
+/** Files that Pyodide may ask for, by address. */
+const held = new Map();
+globalThis.fetch = (resource, options) => {
+  const bytes = held.get(String(resource));
+  return bytes ? Promise.resolve(new Response(bytes)) : network(resource, options);
+};
+
+/**
+ * Fetches what `build-python.mjs` made into the folder `base`, telling `progress(loaded, total)` in octets, and makes
+ * the first idle interpreter.
+ */
+export async function load(base, progress) {
+  const manifest = await (await network(`${base}python.json`, { cache: "no-cache" })).json();
+  const address = (name) => `${base}${name}?v=${manifest.files[name].hash}`;
+  const total = Object.values(manifest.files).reduce((sum, file) => sum + file.size, 0);
+  let loaded = 0;
+  const count = (octets) => progress((loaded += octets), total);
+  const bytes = async (name) => {
+    const response = await network(address(name));
+    if (!response.ok) throw new Error(`${name}: HTTP status ${response.status}`);
+    const parts = [];
+    for await (const part of chunks(response.body)) {
+      parts.push(part);
+      count(part.length);
+    }
+    return new Blob(parts);
+  };
+  const script = async (name) => {
+    const module = await import(address(name));
+    count(manifest.files[name].size);
+    return module;
+  };
+  const [pyodide, factory, python, call, stdlib, shim, snapshot] = await Promise.all([
+    script("pyodide.mjs"),
+    script("pyodide.asm.mjs"),
+    bytes("pyodide.asm.wasm").then(async (blob) => WebAssembly.compile(await blob.arrayBuffer())),
+    bytes("call.wasm").then(async (blob) => WebAssembly.compile(await blob.arrayBuffer())),
+    bytes("python_stdlib.zip").then((blob) => blob.arrayBuffer()),
+    bytes("shim.json").then(async (blob) => JSON.parse(await blob.text())),
+    bytes("snapshot.bin.gz").then(unpacked, (error) => {
+      console.warn(`Python starts without its snapshot, which is slower: ${error}`);
+      return null;
+    }),
+  ]);
+  // Pyodide fetches its wasm for each interpreter; it gets an empty answer here and the compiled module below.
+  held.set(new URL("pyodide.asm.wasm", base).href, new Uint8Array(0));
+  held.set(new URL("python_stdlib.zip", base).href, stdlib);
+  WebAssembly.instantiateStreaming = async (_, imports) => ({
+    module: python,
+    instance: await WebAssembly.instantiate(python, imports),
+  });
+  kit = { base, lock: manifest.lock, prepare: manifest.prepare, loadPyodide: pyodide.loadPyodide, factory: factory.default, call, shim, snapshot };
+  await (idle = interpreter());
+}
+
+async function* chunks(stream) {
+  const reader = stream.getReader();
+  for (let part = await reader.read(); !part.done; part = await reader.read()) yield part.value;
+}
+
+async function unpacked(blob) {
+  // A server may have unpacked it on the way (Content-Encoding): look at gzip's magic number.
+  const head = new Uint8Array(await blob.slice(0, 2).arrayBuffer());
+  const packed = head[0] === 0x1f && head[1] === 0x8b;
+  const stream = packed ? blob.stream().pipeThrough(new DecompressionStream("gzip")) : blob.stream();
+  return new Uint8Array(await new Response(stream).arrayBuffer());
+}
+
+/** A promise of an interpreter that waits for a program, or `null`. */
+let idle = null;
+/** The one being made; Pyodide's loader is run by one at a time. */
+let making = Promise.resolve();
+
+function interpreter() {
+  return (making = making.catch(() => {}).then(make));
+}
+
+async function make() {
+  let env, python, trampoline;
+  const options = {
+    indexURL: kit.base,
+    lockFileContents: { info: kit.lock, packages: {} },
+    packageBaseUrl: kit.base,
+    env: { HOME, PYTHONHASHSEED: "0" },
+    async createPyodideModule(settings) {
+      const instantiate = settings.instantiateWasm;
+      settings.instantiateWasm = (imports, done) =>
+        instantiate(imports, (instance, module) => {
+          env = imports.env;
+          python = instance.exports;
+          return done(instance, module);
+        });
+      const module = await kit.factory(settings);
+      trampoline = words(python).getInt32(trampoline_address(python), true);
+      return module;
+    },
+  };
+  if (kit.snapshot) options._loadSnapshot = kit.snapshot;
+  const pyodide = await kit.loadPyodide(options);
+  // Node, which made the snapshot, lacks what CPython's wasm call trampoline needs, so the snapshot says "none", and
+  // calls would go through JavaScript, where no stack can be suspended.
+  words(python).setInt32(trampoline_address(python), trampoline, true);
+  // A snapshot holds the heap, not the files.
+  const folder = `${LIBRARY}/socketlab`;
+  pyodide.FS.mkdirTree(folder);
+  for (const [name, text] of Object.entries(kit.shim)) pyodide.FS.writeFile(`${folder}/${name}`, text);
+  pyodide.FS.mkdirTree(HOME);
+  if (!kit.snapshot) pyodide.runPython(kit.prepare);
+  return new Interpreter(pyodide, env, python);
+}
+
+const words = (python) => new DataView(python.memory.buffer);
+
+function trampoline_address(python) {
+  const offset = words(python).getInt32(python._PyEM_EMSCRIPTEN_TRAMPOLINE_OFFSET.value, true);
+  return python._PyRuntime.value + offset;
+}
+
+/** One Pyodide instance: runs one program, once. Exactly one stack of it runs, or none. */
+class Interpreter {
+  #pyodide;
+  #env;
+  #python;
+  #program = null;
+  /** Messages for stacks, while another one runs; in the order they came. */
+  #inbox = [];
+  /** By thread: what wakes the stack that is suspended in `wait`. */
+  #parked = new Map();
+  /** By thread: the function of a stack that has not begun. */
+  #unborn = new Map();
+  /** Named by `resume`. */
+  #next = null;
+  #running = false;
+  #interrupted = false;
+  #last_pause = 0;
+
+  constructor(pyodide, env, python) {
+    this.#pyodide = pyodide;
+    this.#env = env;
+    this.#python = python;
+    const glue = {
+      post: (at, size) => this.#post(at, size),
+      mail: (tid) => this.#mail(tid),
+      park: (tid) => this.#park(tid),
+      size: (message) => message.length,
+      copy: (message, at) => new Uint8Array(python.memory.buffer).set(message, at),
+      resume: (tid) => void (this.#next = tid),
+      leave: () => this.#leave(),
+      pause: () => this.#pause(),
+      interrupted: () => this.#take_interrupt(),
+    };
+    this.#install(new WebAssembly.Instance(kit.call, { python, glue }).exports);
+    pyodide.registerJsModule("_lab_stacks", { spawn: (tid, fn) => void this.#unborn.set(tid, fn.copy()) });
+  }
+
+  /** Makes `functions` a Python module `_lab`. */
+  #install(functions) {
+    const { malloc, __indirect_function_table: table } = this.#python;
+    const module = this.#python.PyImport_AddModule(this.#c_string("_lab"));
+    for (const [name, flags] of Object.entries(METHODS)) {
+      const slot = table.grow(1);
+      table.set(slot, functions[name]);
+      const definition = malloc(16); // struct PyMethodDef: name, function, flags, documentation
+      const fields = [this.#c_string(name), slot, flags, 0];
+      fields.forEach((field, index) => words(this.#python).setInt32(definition + 4 * index, field, true));
+      const callable = this.#python.PyCFunction_NewEx(definition, 0, 0);
+      this.#python.PyObject_SetAttrString(module, this.#c_string(name), callable);
+    }
+  }
+
+  #c_string(text) {
+    const octets = new TextEncoder().encode(`${text}\0`);
+    const at = this.#python.malloc(octets.length);
+    new Uint8Array(this.#python.memory.buffer).set(octets, at);
+    return at;
+  }
+
+  #post(at, size) {
+    this.#program?.message(new Uint8Array(this.#python.memory.buffer, at, size));
+  }
+
+  #mail(tid) {
+    return this.#next === null && this.#inbox.length > 0 && thread_of(this.#inbox[0]) === tid ? this.#inbox.shift() : null;
+  }
+
+  #park(tid) {
+    if (!this.#env.can_run_sync_js()) {
+      const kind = words(this.#python).getUint32(this.#python.PyExc_RuntimeError.value, true);
+      this.#python.PyErr_SetString(kind, this.#c_string("cannot wait here: called by JavaScript"));
+      return null;
+    }
+    return new Promise((resolve) => {
+      this.#parked.set(tid, resolve);
+      this.#suspended();
+    });
+  }
+
+  /** The running stack steps back or has ended: the next one goes on, in a microtask. */
+  #suspended() {
+    const next = this.#next;
+    this.#next = null;
+    if (next !== null) this.#wake(next, NOTHING);
+    else if (this.#inbox.length > 0) this.#wake(thread_of(this.#inbox[0]), this.#inbox.shift());
+    else this.#running = false;
+  }
+
+  #wake(tid, message) {
+    this.#running = true;
+    const begin = this.#unborn.get(tid);
+    if (begin) {
+      this.#unborn.delete(tid);
+      // Not now: the stack that made way is still on its way down.
+      Promise.resolve()
+        .then(() => begin.callPromising())
+        .then(() => this.#suspended(), (error) => this.#program?.failed(String(error)))
+        .finally(() => begin.destroy());
+    } else {
+      const resolve = this.#parked.get(tid);
+      this.#parked.delete(tid);
+      if (resolve) resolve(message);
+      else console.warn(`a message for a thread that does not wait: ${tid}`);
+    }
+  }
+
+  #leave() {
+    this.#program?.ended();
+    return new Promise(() => {});
+  }
+
+  #pause() {
+    if (wallClock() - this.#last_pause < TICK_MS || !this.#env.can_run_sync_js()) return null;
+    return event_loop_turn().then((nothing) => {
+      this.#last_pause = wallClock();
+      return nothing;
+    });
+  }
+
+  #take_interrupt() {
+    const interrupted = this.#interrupted;
+    this.#interrupted = false;
+    return interrupted;
+  }
+
+  /** Hands over a message of the world. */
+  deliver(message) {
+    if (this.#running) this.#inbox.push(message);
+    else this.#wake(thread_of(message), message);
+  }
+
+  /** Ctrl-C while the program computes. */
+  interrupt() {
+    this.#interrupted = true;
+  }
+
+  /** Nothing that it still says is heard. */
+  discard() {
+    this.#program = null;
+    this.#parked.clear();
+    this.#unborn.clear();
+  }
+
+  /**
+   * Runs a program: `program.message(bytes)` for each message, at the end `ended()`, or `failed(text)` if the
+   * interpreter itself broke.
+   */
+  run({ pid, now, seed, file, args, files }, program) {
+    this.#program = program;
+    this.#running = true;
+    this.#last_pause = wallClock();
+    for (const [name, text] of files) this.#pyodide.FS.writeFile(`${HOME}/${name}`, text);
+    const start = this.#pyodide.runPython(`from socketlab import page; page.start`);
+    start
+      .callPromising(this.#pyodide.toPy([file, args, pid, now, seed]))
+      .then(() => this.#program?.ended(), (error) => this.#program?.failed(String(error)));
+  }
+}
+
+/** Where the program's files are, and the shim's. */
+const HOME = "/home/student";
+const LIBRARY = "/lib/socketlab";
+const NOTHING = new Uint8Array(0);
+/** What call.wat offers, with CPython's flags: METH_O, METH_NOARGS, METH_FASTCALL. */
+const METHODS = { post: 0x08, wait: 0x08, resume: 0x08, leave: 0x04, interrupt: 0x04, slice: 0x08, tick: 0x80 };
+
+const thread_of = (message) => new DataView(message.buffer, message.byteOffset).getUint32(0, true);
+
+/** Resolves after the messages that wait now have been handled. */
+function event_loop_turn() {
+  return new Promise((resolve) => {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = () => {
+      port1.close();
+      resolve(NOTHING);
+    };
+    port2.postMessage(0);
+  });
+}
