@@ -1,11 +1,12 @@
 """Stands in for the C module `_thread`: threads, locks and thread numbers of `sched`. The standard library's
 `threading`, `queue` and `concurrent.futures` run on it unchanged (CPython 3.10 to 3.14).
 
-Left out on purpose: `_local` (threading then takes `_threading_local`) and `_excepthook` (threading has its own).
+Left out on purpose: `_excepthook` (threading has its own).
 """
 
 import sys
 from _collections import deque
+from _weakrefset import WeakSet
 
 from socketlab import sched
 
@@ -191,6 +192,53 @@ class RLock:
         return f"<{state} _thread.RLock object owner={self._owner} count={self._count} at {id(self):#x}>"
 
 
+class _local:
+    """`threading.local`: attributes of their own in each thread; `__init__` runs again in each."""
+
+    __slots__ = ("_local__args", "_local__dicts", "__dict__", "__weakref__")
+
+    def __new__(cls, /, *args, **kwargs):
+        if (args or kwargs) and cls.__init__ is object.__init__:
+            raise TypeError("Initialization arguments are not supported")
+        self = object.__new__(cls)
+        own = object.__getattribute__(self, "__dict__")
+        object.__setattr__(self, "_local__args", (args, kwargs))
+        object.__setattr__(self, "_local__dicts", {sched.current: own})
+        _locals.add(self)
+        return self
+
+    def __getattribute__(self, name):
+        _switch_local(self)
+        return object.__getattribute__(self, name)
+
+    def __setattr__(self, name, value):
+        if name == "__dict__":
+            raise AttributeError(f"{type(self).__name__!r} object attribute '__dict__' is read-only")
+        _switch_local(self)
+        object.__setattr__(self, name, value)
+
+    def __delattr__(self, name):
+        _switch_local(self)
+        object.__delattr__(self, name)
+
+
+_locals = WeakSet()
+
+
+def _switch_local(self):
+    """Puts the running thread's attributes in place."""
+    dicts = object.__getattribute__(self, "_local__dicts")
+    me = sched.current
+    own = dicts.get(me)
+    if own is None:
+        own = dicts[me] = {}
+        object.__setattr__(self, "__dict__", own)
+        args, kwargs = object.__getattribute__(self, "_local__args")
+        type(self).__init__(self, *args, **kwargs)
+    else:
+        object.__setattr__(self, "__dict__", own)
+
+
 class _ThreadHandle:
     """CPython 3.13 and later: what `threading.Thread` joins."""
 
@@ -243,6 +291,8 @@ def start_joinable_thread(function, handle=None, daemon=True):
         except BaseException as exc:
             _report(function, exc)
         finally:
+            for each in _locals:
+                object.__getattribute__(each, "_local__dicts").pop(tid, None)
             _live.pop(tid, None)
             sentinel = _sentinels.pop(tid, None)
             if sentinel is not None and sentinel.locked():

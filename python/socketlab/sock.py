@@ -1,0 +1,493 @@
+"""Stands in for the C module `_socket`: one call to the world per system call, arguments checked and errors worded
+as CPython's `socketmodule.c` does. The standard library's `socket.py` builds on it unchanged.
+
+Ancillary data (`recvmsg`, `sendmsg`) is left out: none ever arrives, and sending some is an error.
+"""
+
+from operator import index
+
+from socketlab import names, sched
+from socketlab.errors import exception, gaierror, herror, number
+from socketlab.linux import CONSTANTS
+from socketlab.names import (  # noqa: F401
+    getaddrinfo,
+    gethostbyaddr,
+    gethostbyname,
+    gethostbyname_ex,
+    gethostname,
+    getnameinfo,
+    getprotobyname,
+    getservbyname,
+    getservbyport,
+    htonl,
+    htons,
+    if_indextoname,
+    if_nameindex,
+    if_nametoindex,
+    inet_aton,
+    inet_ntoa,
+    inet_ntop,
+    inet_pton,
+    ntohl,
+    ntohs,
+    sethostname,
+)
+
+globals().update(CONSTANTS)
+
+error = OSError
+timeout = TimeoutError
+has_ipv6 = True
+
+_AF_UNIX, _AF_INET, _AF_INET6 = 1, 2, 10
+_STREAM = 1
+_NONBLOCK = CONSTANTS["SOCK_NONBLOCK"]
+_DONTWAIT = CONSTANTS["MSG_DONTWAIT"]
+_SOL_SOCKET, _SO_ERROR = 1, 4
+_POLLOUT = 4
+_SSIZE_MAX = (1 << 63) - 1
+
+#: A stream's octets travel to the world in pieces of at most this size, more than any send buffer holds.
+_PIECE = 8 << 20
+
+_default_timeout = None
+
+
+def _value(answer):
+    error, value = answer
+    if error is not None:
+        raise exception(error, value)
+    return value
+
+
+def _call(op, *args):
+    return _value(sched.call(op, *args))
+
+
+def _within(nanoseconds, op, *args):
+    return _value(sched.call_within(nanoseconds, op, *args))
+
+
+def _seconds(value):
+    """A time-out argument: None or a float of at least 0 (C: `socket_parse_timeout`)."""
+    if value is None:
+        return None
+    seconds = float(value) if isinstance(value, float) else index(value) * 1.0
+    if seconds != seconds:
+        raise ValueError("Invalid value NaN (not a number)")
+    if seconds > 9223372036.0:
+        raise OverflowError("timeout doesn't fit into C timeval")
+    if seconds < 0:
+        raise ValueError("Timeout value out of range")
+    return seconds
+
+
+def _nanoseconds(seconds):
+    if seconds is None:
+        return None
+    exact = seconds * 1e9
+    whole = int(exact)
+    return whole if whole == exact else whole + 1
+
+
+def getdefaulttimeout():
+    return _default_timeout
+
+
+def setdefaulttimeout(timeout, /):
+    global _default_timeout
+    _default_timeout = _seconds(timeout)
+
+
+def _one(name, args):
+    """The argument of a method that takes exactly one."""
+    if len(args) != 1:
+        raise TypeError(f"socket.{name}() takes exactly one argument ({len(args)} given)")
+    return args[0]
+
+
+def _between(name, args, least, most):
+    """Checks how many arguments came, worded as C's `PyArg_ParseTuple`."""
+    if not least <= len(args) <= most:
+        if least == most:
+            bound, wanted = "exactly", least
+        elif len(args) < least:
+            bound, wanted = "at least", least
+        else:
+            bound, wanted = "at most", most
+        plural = "" if wanted == 1 else "s"
+        raise TypeError(f"{name}() takes {bound} {wanted} argument{plural} ({len(args)} given)")
+
+
+def _octets(data):
+    """A bytes-like argument as bytes."""
+    if isinstance(data, bytes):
+        return data
+    try:
+        return bytes(memoryview(data))
+    except TypeError:
+        raise TypeError(f"a bytes-like object is required, not '{type(data).__name__}'") from None
+
+
+def _size(value, caller):
+    size = index(value)
+    if size > _SSIZE_MAX:
+        raise OverflowError("Python int too large to convert to C ssize_t")
+    if size < 0:
+        raise ValueError(f"negative buffersize in {caller}")
+    return size
+
+
+class socket:
+    __slots__ = ("_fd", "_family", "_kind", "_protocol", "_seconds", "_limit")
+    __module__ = "_socket"
+
+    def __new__(cls, *args, **kwargs):
+        self = object.__new__(cls)
+        self._fd = -1
+        self._family = self._kind = self._protocol = 0
+        self._seconds = self._limit = None
+        return self
+
+    def __init__(self, family=-1, type=-1, proto=-1, fileno=None):
+        family, type, proto = index(family), index(type), index(proto)
+        if fileno is not None:
+            if isinstance(fileno, float):
+                raise TypeError("integer argument expected, got float")
+            fd = index(fileno)
+            if fd < 0:
+                raise ValueError("negative file descriptor")
+            if -1 in (family, type, proto):
+                found = _call("sockinfo", fd)
+                given = (family, type, proto)
+                family, type, proto = (f if g == -1 else g for g, f in zip(given, found))
+        else:
+            family = _AF_INET if family == -1 else family
+            type = _STREAM if type == -1 else type
+            proto = 0 if proto == -1 else proto
+            fd = _call("socket", family, type & 0xFF, proto)
+        self._fd, self._family, self._kind, self._protocol = fd, family, type & 0xFF, proto
+        self._set_timeout(0.0 if type & _NONBLOCK else _default_timeout)
+
+    family = property(lambda self: self._family)
+    type = property(lambda self: self._kind)
+    proto = property(lambda self: self._protocol)
+    timeout = property(lambda self: self._seconds)
+
+    def __repr__(self):
+        return (
+            f"<socket object, fd={self._fd}, family={self._family}, type={self._kind}, proto={self._protocol}>"
+        )
+
+    def __del__(self):
+        if self._fd != -1 and sched.transport is not None:
+            fd, self._fd = self._fd, -1
+            sched.post("close", fd)
+
+    # Descriptor and time-out
+
+    def fileno(self):
+        return self._fd
+
+    def detach(self):
+        fd, self._fd = self._fd, -1
+        return fd
+
+    def close(self):
+        if self._fd != -1:
+            fd, self._fd = self._fd, -1
+            failure, text = sched.call("close", fd)
+            if failure not in (None, "ECONNRESET"):
+                raise exception(failure, text)
+
+    def _set_timeout(self, seconds):
+        self._seconds = seconds
+        self._limit = _nanoseconds(seconds)
+
+    def settimeout(self, *args):
+        self._set_timeout(_seconds(_one("settimeout", args)))
+
+    def gettimeout(self):
+        return self._seconds
+
+    def setblocking(self, *args):
+        self._set_timeout(None if index(_one("setblocking", args)) else 0.0)
+
+    def getblocking(self):
+        return self._seconds != 0.0
+
+    # Addresses
+
+    def _address(self, address, caller):
+        """An address argument as it goes to the world (C: `getsockaddrarg`)."""
+        if self._family == _AF_UNIX:
+            return address if isinstance(address, str) else _octets(address)
+        if self._family == _AF_INET:
+            family, rest = "AF_INET", 0
+        elif self._family == _AF_INET6:
+            family, rest = "AF_INET6", 2
+        else:
+            raise OSError(f"{caller}(): bad family")
+        if not isinstance(address, tuple):
+            raise TypeError(f"{caller}(): {family} address must be tuple, not {type(address).__name__}")
+        if not 2 <= len(address) <= 2 + rest:
+            if rest:
+                raise TypeError("AF_INET6 address must be a tuple (host, port[, flowinfo[, scopeid]])")
+            raise TypeError("AF_INET address must be a pair (host, port)")
+        host = names.host_bytes(address[0])
+        port, *extra = (index(part) for part in address[1:])
+        numeric = names.address(host, self._family)
+        if not 0 <= port <= 0xFFFF:
+            raise OverflowError(f"{caller}(): port must be 0-65535.")
+        if not rest:
+            return numeric, port
+        flowinfo, scope = (*extra, 0, 0)[:2]
+        if not 0 <= flowinfo <= 0xFFFFF:
+            raise OverflowError(f"{caller}(): flowinfo must be 0-1048575.")
+        return numeric, port, flowinfo, scope
+
+    def bind(self, *args):
+        _call("bind", self._fd, self._address(_one("bind", args), "bind"))
+
+    def getsockname(self):
+        return _call("getsockname", self._fd)
+
+    def getpeername(self):
+        return _call("getpeername", self._fd)
+
+    # Connections
+
+    def listen(self, *args):
+        if len(args) > 1:
+            raise TypeError(f"listen expected at most 1 argument, got {len(args)}")
+        _call("listen", self._fd, max(index(args[0]) if args else 128, 0))
+
+    def _accept(self):
+        return _within(self._limit, "accept", self._fd)
+
+    def _connect(self, address):
+        """`(error, value)` of a connect. An interrupted one goes on by itself, so it is waited for, not repeated."""
+        limit = self._limit
+        deadline = sched.now + limit if limit else None
+        failure, text = sched.exchange("connect", self._fd, address, limit)
+        if failure != "EINTR":
+            return failure, text
+        sched.on_interrupt()
+        remains = None if deadline is None else max(deadline - sched.now, 0)
+        failure, ready = sched.call_within(remains, "poll", [(self._fd, _POLLOUT)])
+        if failure is not None:
+            return failure, ready
+        if not ready:
+            return "timeout", None
+        code = _call("getsockopt", self._fd, _SOL_SOCKET, _SO_ERROR, 0)
+        return (_name(code), None) if code else (None, None)
+
+    def connect(self, *args):
+        _value(self._connect(self._address(_one("connect", args), "connect")))
+
+    def connect_ex(self, *args):
+        failure, text = self._connect(self._address(_one("connect_ex", args), "connect_ex"))
+        return 0 if failure is None else number(failure)
+
+    def shutdown(self, *args):
+        _call("shutdown", self._fd, index(_one("shutdown", args)))
+
+    # Options
+
+    def getsockopt(self, *args):
+        _between("getsockopt", args, 2, 3)
+        level, name, size = (*map(index, args), 0)[:3]
+        if not 0 <= size <= 1024:
+            raise OSError("getsockopt buflen out of range")
+        return _call("getsockopt", self._fd, level, name, size)
+
+    def setsockopt(self, *args):
+        _between("setsockopt", args, 3, 4)
+        level, name, value = index(args[0]), index(args[1]), args[2]
+        if len(args) == 4:
+            if value is not None:
+                raise TypeError(f"setsockopt() argument 3 must be None, not {type(value).__name__}")
+            value = bytes(index(args[3]))
+        elif not isinstance(value, int):
+            value = index(value) if hasattr(value, "__index__") else _octets(value)
+        elif not -(1 << 31) <= value < 1 << 31:
+            raise OverflowError("signed integer is greater than maximum")
+        else:
+            value = int(value)
+        _call("setsockopt", self._fd, level, name, value)
+
+    # Receiving
+
+    def _wait(self, flags):
+        """How long a transfer may block, in nanoseconds."""
+        return 0 if flags & _DONTWAIT and self._limit is None else self._limit
+
+    def _receive(self, size, flags):
+        if size == 0:
+            return b""
+        return _within(self._wait(flags), "recv", self._fd, size, flags)
+
+    def recv(self, *args):
+        _between("recv", args, 1, 2)
+        size, flags = (*map(index, args), 0)[:2]
+        return self._receive(_size(size, "recv"), flags)
+
+    def _receive_from(self, size, flags):
+        return _within(self._wait(flags), "recvfrom", self._fd, size, flags)
+
+    def recvfrom(self, *args):
+        _between("recvfrom", args, 1, 2)
+        size, flags = (*map(index, args), 0)[:2]
+        data, address, _ = self._receive_from(_size(size, "recvfrom"), flags)
+        return data, address
+
+    def recv_into(self, buffer, nbytes=0, flags=0):
+        view, size = _writable(buffer, nbytes, "recv_into", "buffer too small for requested bytes")
+        data = self._receive(size, index(flags))
+        view[: len(data)] = data
+        return len(data)
+
+    def recvfrom_into(self, buffer, nbytes=0, flags=0):
+        view, size = _writable(
+            buffer, nbytes, "recvfrom_into", "nbytes is greater than the length of the buffer"
+        )
+        data, address, _ = self._receive_from(size, index(flags))
+        view[: len(data)] = data
+        return len(data), address
+
+    def recvmsg(self, *args):
+        _between("recvmsg", args, 1, 3)
+        size, ancillary, flags = (*map(index, args), 0, 0)[:3]
+        if size < 0:
+            raise ValueError("negative buffer size in recvmsg()")
+        if ancillary < 0:
+            raise ValueError("invalid ancillary data buffer length")
+        data, address, msg_flags = self._receive_from(size, flags)
+        return data, [], msg_flags, address
+
+    def recvmsg_into(self, *args):
+        _between("recvmsg_into", args, 1, 3)
+        views = [memoryview(buffer).cast("B") for buffer in args[0]]
+        data, _, msg_flags, address = self.recvmsg(sum(map(len, views)), *args[1:])
+        rest = data
+        for view in views:
+            part, rest = rest[: len(view)], rest[len(view) :]
+            view[: len(part)] = part
+        return len(data), [], msg_flags, address
+
+    # Sending
+
+    def _send(self, data, flags):
+        """send(2). A blocking stream socket takes all of `data` before it returns, as Linux does."""
+        if self._kind != _STREAM:
+            return _within(self._wait(flags), "send", self._fd, data, flags)
+        sent = _within(self._wait(flags), "send", self._fd, data[:_PIECE], flags)
+        if self._limit is None and not flags & _DONTWAIT:
+            while sent < len(data):
+                failure, taken = sched.call_within(None, "send", self._fd, data[sent : sent + _PIECE], flags)
+                if failure is not None:
+                    break
+                sent += taken
+        return sent
+
+    def send(self, *args):
+        _between("send", args, 1, 2)
+        return self._send(_octets(args[0]), index(args[1]) if len(args) == 2 else 0)
+
+    def sendall(self, *args):
+        _between("sendall", args, 1, 2)
+        data = _octets(args[0])
+        flags = index(args[1]) if len(args) == 2 else 0
+        limit = self._wait(flags)
+        deadline = sched.now + limit if limit else None
+        rest = data
+        while True:
+            taken = _within(limit, "send", self._fd, rest[:_PIECE], flags)
+            rest = rest[taken:]
+            if not rest:
+                return
+            if deadline is not None:
+                limit = deadline - sched.now
+                if limit <= 0:
+                    raise TimeoutError("timed out")
+
+    def sendto(self, *args):
+        if not 2 <= len(args) <= 3:
+            raise TypeError(f"sendto() takes 2 or 3 arguments ({len(args)} given)")
+        data = _octets(args[0])
+        flags = index(args[1]) if len(args) == 3 else 0
+        address = self._address(args[-1], "sendto")
+        return _within(self._wait(flags), "sendto", self._fd, data, flags, address)
+
+    def sendmsg(self, *args):
+        _between("sendmsg", args, 1, 4)
+        buffers, ancillary, flags, address = (*args, *((), 0, None)[len(args) - 1 :])
+        if list(ancillary):
+            raise exception("EINVAL")
+        data = b"".join(map(_octets, buffers))
+        flags = index(flags)
+        if address is None:
+            return self._send(data, flags)
+        return _within(
+            self._wait(flags), "sendto", self._fd, data, flags, self._address(address, "sendmsg")
+        )
+
+
+SocketType = socket
+
+
+def _name(code):
+    """The name of an error number that SO_ERROR gave."""
+    from socketlab.linux import ERRNO
+
+    return next((name for name, (value, _) in ERRNO.items() if value == code), "EINVAL")
+
+
+def _writable(buffer, nbytes, caller, too_small):
+    """A buffer to receive into, and how much."""
+    try:
+        view = memoryview(buffer)
+    except TypeError:
+        view = None
+    if view is None or view.readonly:
+        raise TypeError(
+            f"{caller}() argument 1 must be read-write bytes-like object, not {type(buffer).__name__}"
+        )
+    view = view.cast("B")
+    nbytes = index(nbytes)
+    if nbytes < 0:
+        raise ValueError(f"negative buffersize in {caller}")
+    if nbytes > len(view):
+        raise ValueError(too_small)
+    return view, nbytes or len(view)
+
+
+def close(fd, /):
+    _call("close", index(fd))
+
+
+def dup(fd, /):
+    return _call("dup", index(fd))
+
+
+def socketpair(family=_AF_UNIX, type=_STREAM, proto=0):
+    family, type, proto = index(family), index(type), index(proto)
+    first, second = _call("socketpair", family, type & 0xFF, proto)
+    return socket(family, type, proto, first), socket(family, type, proto, second)
+
+
+def CMSG_LEN(length, /):
+    return 16 + length
+
+
+def CMSG_SPACE(length, /):
+    return 16 + (length + 7) // 8 * 8
+
+
+# What `from _socket import *` in socket.py takes: the C module's names, without what this file imported for itself.
+__all__ = [
+    *CONSTANTS,
+    *(name for name in vars(names) if name.startswith(("get", "inet_", "if_", "hton", "ntoh", "sethost"))),
+    *"error timeout herror gaierror has_ipv6 socket SocketType socketpair close dup".split(),
+    *"getdefaulttimeout setdefaulttimeout CMSG_LEN CMSG_SPACE".split(),
+]
