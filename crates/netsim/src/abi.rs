@@ -61,7 +61,16 @@
 //! | `idle` | | None (POST): the last runnable thread ended; nothing of this process can run |
 //! | `exit` | status | None (POST), the process is over; its descriptors are closed |
 
+use core::net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use core::time::Duration;
+
+use bytes::Bytes;
+use socketlab_stack::{Call, Failure, Fd, Instant, Ret, SockAddr};
 use thiserror::Error;
+
+use crate::marshal::{self, Reader, Value};
+use crate::python;
+use crate::record::Stream;
 
 /// A message that is not what the table above says.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -72,3 +81,544 @@ pub struct AbiError {
     /// What was found there, or missed.
     pub what: String,
 }
+
+/// A message of a program, understood.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Message {
+    pub(crate) tid: u32,
+    pub(crate) more: bool,
+    pub(crate) post: bool,
+    pub(crate) place: String,
+    pub(crate) request: Request,
+}
+
+/// What a program asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Request {
+    /// A system call of the host's stack, and how its answer is written.
+    Kernel(Call, Shape),
+    Resolve {
+        name: String,
+        family: i32,
+    },
+    RevResolve {
+        address: String,
+    },
+    GetHostName,
+    Ifaces,
+    Now,
+    Sleep(Duration),
+    Park(Option<Duration>),
+    Unpark {
+        tid: u32,
+    },
+    ReadLine,
+    Write {
+        stream: Stream,
+        text: String,
+    },
+    Thread,
+    Idle,
+    Exit {
+        status: i32,
+    },
+}
+
+/// Calls with the same answer from the stack may want it written in different ways.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shape {
+    Plain,
+    RecvFrom,
+    IntOption,
+}
+
+/// The answer to a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Reply {
+    pub(crate) error: Option<&'static str>,
+    pub(crate) value: Value,
+}
+
+impl Reply {
+    pub(crate) const fn ok(value: Value) -> Self {
+        Reply { error: None, value }
+    }
+
+    pub(crate) const fn error(name: &'static str) -> Self {
+        Reply { error: Some(name), value: Value::None }
+    }
+
+    /// The answer of the stack.
+    pub(crate) fn of(result: &Result<Ret, Failure>, shape: Shape) -> Self {
+        match result {
+            Ok(ret) => Reply::ok(value_of(ret, shape)),
+            Err(Failure::Errno(errno, _)) => Reply::error(errno.name()),
+            Err(Failure::TimedOut) => Reply::error("timeout"),
+        }
+    }
+
+    /// The bytes for thread `tid`.
+    pub(crate) fn encode(self, tid: u32, now: Instant) -> Vec<u8> {
+        let error = self.error.map_or(Value::None, |name| Value::Str(name.to_owned()));
+        let now = Value::Int(i64::try_from(now.as_nanos()).unwrap_or(i64::MAX));
+        let mut out = tid.to_le_bytes().to_vec();
+        marshal::write(&mut out, &Value::Tuple(vec![error, self.value, now]));
+        out
+    }
+}
+
+fn value_of(ret: &Ret, shape: Shape) -> Value {
+    let fd = |fd: &Fd| Value::Int(i64::from(fd.0));
+    match ret {
+        Ret::Unit => Value::None,
+        Ret::Fd(a) => fd(a),
+        Ret::Pair(a, b) => Value::Tuple(vec![fd(a), fd(b)]),
+        Ret::Accepted(a, peer) => Value::Tuple(vec![fd(a), value_of_address(peer)]),
+        Ret::Len(n) => Value::Int(*n as i64),
+        Ret::Data(data, from, flags) if shape == Shape::RecvFrom => Value::Tuple(vec![
+            Value::Bytes(data.to_vec()),
+            from.as_ref().map_or(Value::None, value_of_address),
+            Value::Int(i64::from(*flags)),
+        ]),
+        Ret::Data(data, ..) => Value::Bytes(data.to_vec()),
+        Ret::Addr(addr) => value_of_address(addr),
+        Ret::Opt(bytes) if shape == Shape::IntOption => {
+            let mut octets = [0; 4];
+            octets.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
+            Value::Int(i64::from(i32::from_le_bytes(octets)))
+        }
+        Ret::Opt(bytes) => Value::Bytes(bytes.to_vec()),
+        Ret::Ready(ready) => Value::List(
+            ready
+                .iter()
+                .map(|(a, events)| Value::Tuple(vec![fd(a), Value::Int(i64::from(*events))]))
+                .collect(),
+        ),
+        Ret::Info(a, b, c) => Value::Tuple([*a, *b, *c].map(|n| Value::Int(i64::from(n))).to_vec()),
+    }
+}
+
+/// An address as Python's `socket` writes it.
+fn value_of_address(addr: &SockAddr) -> Value {
+    match addr {
+        SockAddr::Ip(SocketAddr::V4(a)) => {
+            Value::Tuple(vec![Value::Str(a.ip().to_string()), Value::Int(i64::from(a.port()))])
+        }
+        SockAddr::Ip(SocketAddr::V6(a)) => Value::Tuple(vec![
+            Value::Str(a.ip().to_string()),
+            Value::Int(i64::from(a.port())),
+            Value::Int(i64::from(a.flowinfo())),
+            Value::Int(i64::from(a.scope_id())),
+        ]),
+        SockAddr::Unix(path) => Value::Str(path.clone()),
+    }
+}
+
+const MORE: u8 = 1;
+const POST: u8 = 2;
+
+impl Message {
+    /// Reads a message.
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Message, AbiError> {
+        let mut reader = Reader::new(bytes, 0);
+        let tid = reader.u32()?;
+        let flags = reader.u8()?;
+        if flags & !(MORE | POST) != 0 {
+            return reader.error(format!("flags {flags:#04x} have unknown bits"));
+        }
+        let count = reader.tuple()?;
+        if count < 2 {
+            return reader.error("a message has at least an op and a place");
+        }
+        let op = match reader.value()? {
+            Value::Str(op) => op,
+            other => return reader.error(format!("op must be str, not {}", other.type_name())),
+        };
+        let place = match reader.value()? {
+            Value::Str(place) => place,
+            other => return reader.error(format!("place must be str, not {}", other.type_name())),
+        };
+        let mut args = Args { op: &op, next: 0, values: Vec::new() };
+        for _ in 2..count {
+            args.values.push((reader.at(), reader.value()?));
+        }
+        if reader.at() != bytes.len() {
+            return reader.error("octets after the message's end");
+        }
+        let request = args.request()?;
+        if let Some((at, _)) = args.values.get(args.next) {
+            let what = format!("{op}: {} arguments where {} are known", args.values.len(), args.next);
+            return Err(AbiError { at: *at, what });
+        }
+        Ok(Message { tid, more: flags & MORE != 0, post: flags & POST != 0, place, request })
+    }
+}
+
+/// The arguments of a call, each with its place in the message.
+struct Args<'a> {
+    op: &'a str,
+    next: usize,
+    values: Vec<(usize, Value)>,
+}
+
+impl Args<'_> {
+    fn request(&mut self) -> Result<Request, AbiError> {
+        let plain = |call| Ok(Request::Kernel(call, Shape::Plain));
+        match self.op {
+            "socket" => plain(Call::Socket { family: self.i32()?, kind: self.i32()?, protocol: self.i32()? }),
+            "sockinfo" => plain(Call::SockInfo { fd: self.fd()? }),
+            "socketpair" => {
+                plain(Call::SocketPair { family: self.i32()?, kind: self.i32()?, protocol: self.i32()? })
+            }
+            "dup" => plain(Call::Dup { fd: self.fd()? }),
+            "close" => plain(Call::Close { fd: self.fd()? }),
+            "bind" => plain(Call::Bind { fd: self.fd()?, addr: self.address()? }),
+            "listen" => plain(Call::Listen { fd: self.fd()?, backlog: self.i32()? }),
+            "accept" => plain(Call::Accept { fd: self.fd()?, timeout: self.timeout()? }),
+            "connect" => {
+                plain(Call::Connect { fd: self.fd()?, addr: self.address()?, timeout: self.timeout()? })
+            }
+            "getsockname" => plain(Call::GetSockName { fd: self.fd()? }),
+            "getpeername" => plain(Call::GetPeerName { fd: self.fd()? }),
+            "getsockopt" => {
+                let (fd, level, name, len) = (self.fd()?, self.i32()?, self.i32()?, self.usize()?);
+                let (shape, len) = if len == 0 { (Shape::IntOption, 4) } else { (Shape::Plain, len) };
+                Ok(Request::Kernel(Call::GetSockOpt { fd, level, name, len }, shape))
+            }
+            "setsockopt" => plain(Call::SetSockOpt {
+                fd: self.fd()?,
+                level: self.i32()?,
+                name: self.i32()?,
+                value: self.option()?,
+            }),
+            "shutdown" => plain(Call::Shutdown { fd: self.fd()?, how: self.i32()? }),
+            "send" => plain(Call::Send {
+                fd: self.fd()?,
+                data: self.bytes()?,
+                flags: self.i32()?,
+                timeout: self.timeout()?,
+            }),
+            "sendto" => plain(Call::SendTo {
+                fd: self.fd()?,
+                data: self.bytes()?,
+                flags: self.i32()?,
+                addr: self.address()?,
+                timeout: self.timeout()?,
+            }),
+            "recv" | "recvfrom" => {
+                let (fd, len, flags, timeout) = (self.fd()?, self.usize()?, self.i32()?, self.timeout()?);
+                let shape = if self.op == "recv" { Shape::Plain } else { Shape::RecvFrom };
+                Ok(Request::Kernel(Call::Recv { fd, len, flags, timeout }, shape))
+            }
+            "poll" => plain(Call::Poll { fds: self.poll_list()?, timeout: self.timeout()? }),
+            "resolve" => Ok(Request::Resolve { name: self.str()?, family: self.i32()? }),
+            "revresolve" => Ok(Request::RevResolve { address: self.str()? }),
+            "gethostname" => Ok(Request::GetHostName),
+            "ifaces" => Ok(Request::Ifaces),
+            "now" => Ok(Request::Now),
+            "sleep" => Ok(Request::Sleep(self.duration()?)),
+            "park" => Ok(Request::Park(self.timeout()?)),
+            "unpark" => Ok(Request::Unpark { tid: self.tid()? }),
+            "readline" => Ok(Request::ReadLine),
+            "write" => {
+                let stream = match self.i32()? {
+                    1 => Stream::Stdout,
+                    2 => Stream::Stderr,
+                    other => return self.wrong("1 or 2", &other.to_string()),
+                };
+                Ok(Request::Write { stream, text: self.str()? })
+            }
+            "thread" => {
+                self.str()?;
+                Ok(Request::Thread)
+            }
+            "idle" => Ok(Request::Idle),
+            "exit" => Ok(Request::Exit { status: self.i32()? }),
+            other => Err(AbiError { at: 5, what: format!("there is no call {other:?}") }),
+        }
+    }
+
+    fn take(&mut self) -> Result<Value, AbiError> {
+        let at = self.values.last().map_or(5, |(at, _)| *at);
+        match self.values.get_mut(self.next) {
+            Some((_, value)) => {
+                self.next += 1;
+                Ok(core::mem::replace(value, Value::None))
+            }
+            None => Err(AbiError { at, what: format!("{}: argument {} is missing", self.op, self.next + 1) }),
+        }
+    }
+
+    /// The argument just taken is not what it should be.
+    fn wrong<T>(&self, expected: &str, found: &str) -> Result<T, AbiError> {
+        let at = self.next.checked_sub(1).and_then(|i| self.values.get(i)).map_or(5, |(at, _)| *at);
+        let what = format!("{}: argument {} must be {expected}, not {found}", self.op, self.next);
+        Err(AbiError { at, what })
+    }
+
+    fn int(&mut self) -> Result<i64, AbiError> {
+        match self.take()? {
+            Value::Int(n) => Ok(n),
+            Value::Bool(b) => Ok(i64::from(b)),
+            other => self.wrong("int", other.type_name()),
+        }
+    }
+
+    fn i32(&mut self) -> Result<i32, AbiError> {
+        let n = self.int()?;
+        i32::try_from(n).or_else(|_| self.wrong("an int of 32 bits", &n.to_string()))
+    }
+
+    fn usize(&mut self) -> Result<usize, AbiError> {
+        let n = self.int()?;
+        usize::try_from(n).or_else(|_| self.wrong("a size", &n.to_string()))
+    }
+
+    fn tid(&mut self) -> Result<u32, AbiError> {
+        let n = self.int()?;
+        u32::try_from(n).or_else(|_| self.wrong("a thread's number", &n.to_string()))
+    }
+
+    fn fd(&mut self) -> Result<Fd, AbiError> {
+        // Descriptors that cannot be are the kernel's business: EBADF.
+        Ok(Fd(self.int().map(|n| i32::try_from(n).unwrap_or(-1))?))
+    }
+
+    fn str(&mut self) -> Result<String, AbiError> {
+        match self.take()? {
+            Value::Str(text) => Ok(text),
+            other => self.wrong("str", other.type_name()),
+        }
+    }
+
+    fn bytes(&mut self) -> Result<Bytes, AbiError> {
+        match self.take()? {
+            Value::Bytes(bytes) => Ok(bytes.into()),
+            other => self.wrong("bytes", other.type_name()),
+        }
+    }
+
+    fn option(&mut self) -> Result<Bytes, AbiError> {
+        match self.take()? {
+            Value::Bytes(bytes) => Ok(bytes.into()),
+            // C's int: what setsockopt(2) is given for a number.
+            Value::Int(n) => Ok(Bytes::copy_from_slice(&(n as i32).to_le_bytes())),
+            Value::Bool(b) => Ok(Bytes::copy_from_slice(&i32::from(b).to_le_bytes())),
+            other => self.wrong("int or bytes", other.type_name()),
+        }
+    }
+
+    fn duration(&mut self) -> Result<Duration, AbiError> {
+        let n = self.int()?;
+        u64::try_from(n).map(Duration::from_nanos).or_else(|_| self.wrong("not negative", &n.to_string()))
+    }
+
+    fn timeout(&mut self) -> Result<Option<Duration>, AbiError> {
+        if let Some((_, Value::None)) = self.values.get(self.next) {
+            self.next += 1;
+            return Ok(None);
+        }
+        self.duration().map(Some)
+    }
+
+    fn address(&mut self) -> Result<SockAddr, AbiError> {
+        let value = self.take()?;
+        let found = python::repr(&value);
+        let parsed = match value {
+            Value::Str(path) => Some(SockAddr::Unix(path)),
+            Value::Bytes(path) => Some(SockAddr::Unix(String::from_utf8_lossy(&path).into_owned())),
+            Value::Tuple(items) => ip_address(&items).map(SockAddr::Ip),
+            _ => None,
+        };
+        match parsed {
+            Some(addr) => Ok(addr),
+            None => self.wrong("an address", &found),
+        }
+    }
+
+    fn poll_list(&mut self) -> Result<Vec<(Fd, u16)>, AbiError> {
+        let value = self.take()?;
+        let found = python::repr(&value);
+        let Value::List(items) = value else {
+            return self.wrong("a list", value.type_name());
+        };
+        let pairs: Option<Vec<_>> = items
+            .iter()
+            .map(|item| match item {
+                Value::Tuple(pair) => match pair.as_slice() {
+                    [Value::Int(fd), Value::Int(events)] => {
+                        Some((Fd(i32::try_from(*fd).unwrap_or(-1)), u16::try_from(*events).ok()?))
+                    }
+                    _ => None,
+                },
+                _ => None,
+            })
+            .collect();
+        match pairs {
+            Some(pairs) => Ok(pairs),
+            None => self.wrong("a list of (fd, events)", &found),
+        }
+    }
+}
+
+/// `(host, port)`, `(host, port, flowinfo)` or `(host, port, flowinfo, scope)`, with a numeric host.
+fn ip_address(items: &[Value]) -> Option<SocketAddr> {
+    let (Value::Str(host), Value::Int(port)) = (items.first()?, items.get(1)?) else { return None };
+    let port = u16::try_from(*port).ok()?;
+    let extra = |i: usize| match items.get(i) {
+        None => Some(0),
+        Some(Value::Int(n)) => u32::try_from(*n).ok(),
+        Some(_) => None,
+    };
+    match host.parse().ok()? {
+        IpAddr::V4(ip) if items.len() == 2 => Some(SocketAddr::V4(SocketAddrV4::new(ip, port))),
+        IpAddr::V6(ip) if items.len() <= 4 => {
+            Some(SocketAddr::V6(SocketAddrV6::new(ip, port, extra(2)?, extra(3)?)))
+        }
+        _ => None,
+    }
+}
+
+const FAMILIES: &[(i32, &str)] = &[(1, "AF_UNIX"), (2, "AF_INET"), (10, "AF_INET6")];
+const KINDS: &[(i32, &str)] = &[(1, "SOCK_STREAM"), (2, "SOCK_DGRAM"), (3, "SOCK_RAW")];
+const LEVELS: &[(i32, &str)] =
+    &[(0, "IPPROTO_IP"), (1, "SOL_SOCKET"), (6, "IPPROTO_TCP"), (17, "IPPROTO_UDP"), (41, "IPPROTO_IPV6")];
+const SOCKET_OPTIONS: &[(i32, &str)] = &[
+    (2, "SO_REUSEADDR"),
+    (3, "SO_TYPE"),
+    (4, "SO_ERROR"),
+    (6, "SO_BROADCAST"),
+    (7, "SO_SNDBUF"),
+    (8, "SO_RCVBUF"),
+    (9, "SO_KEEPALIVE"),
+    (13, "SO_LINGER"),
+    (15, "SO_REUSEPORT"),
+];
+const TCP_OPTIONS: &[(i32, &str)] = &[
+    (1, "TCP_NODELAY"),
+    (2, "TCP_MAXSEG"),
+    (4, "TCP_KEEPIDLE"),
+    (5, "TCP_KEEPINTVL"),
+    (6, "TCP_KEEPCNT"),
+    (12, "TCP_QUICKACK"),
+];
+const HOWS: &[(i32, &str)] = &[(0, "SHUT_RD"), (1, "SHUT_WR"), (2, "SHUT_RDWR")];
+
+fn option_name(level: i32, name: i32) -> String {
+    match level {
+        1 => python::constant(SOCKET_OPTIONS, name),
+        6 => python::constant(TCP_OPTIONS, name),
+        _ => name.to_string(),
+    }
+}
+
+impl Request {
+    /// The call's name, if the trace shows it.
+    pub(crate) fn shown(&self) -> Option<&'static str> {
+        match self {
+            Request::Kernel(Call::Recv { .. }, Shape::RecvFrom) => Some("recvfrom"),
+            Request::Kernel(call, _) => Some(call.name()),
+            Request::Resolve { .. } => Some("resolve"),
+            Request::RevResolve { .. } => Some("revresolve"),
+            Request::Sleep(_) => Some("sleep"),
+            Request::Park(_) => Some("park"),
+            Request::ReadLine => Some("readline"),
+            _ => None,
+        }
+    }
+
+    /// The descriptor it is about.
+    pub(crate) const fn fd(&self) -> Option<Fd> {
+        match self {
+            Request::Kernel(call, _) => match call {
+                Call::Dup { fd }
+                | Call::Close { fd }
+                | Call::Bind { fd, .. }
+                | Call::Listen { fd, .. }
+                | Call::Accept { fd, .. }
+                | Call::Connect { fd, .. }
+                | Call::GetSockName { fd }
+                | Call::GetPeerName { fd }
+                | Call::GetSockOpt { fd, .. }
+                | Call::SetSockOpt { fd, .. }
+                | Call::Shutdown { fd, .. }
+                | Call::Send { fd, .. }
+                | Call::SendTo { fd, .. }
+                | Call::Recv { fd, .. }
+                | Call::SockInfo { fd } => Some(*fd),
+                Call::Socket { .. } | Call::SocketPair { .. } | Call::Poll { .. } => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// How long it may block, if that is bounded.
+    pub(crate) const fn timeout(&self) -> Option<Duration> {
+        match self {
+            Request::Kernel(
+                Call::Accept { timeout, .. }
+                | Call::Connect { timeout, .. }
+                | Call::Send { timeout, .. }
+                | Call::SendTo { timeout, .. }
+                | Call::Recv { timeout, .. }
+                | Call::Poll { timeout, .. },
+                _,
+            ) => *timeout,
+            _ => None,
+        }
+    }
+
+    /// The arguments as the student wrote them: without descriptor and time-out.
+    pub(crate) fn args(&self) -> String {
+        let address = |addr: &SockAddr| python::repr(&value_of_address(addr));
+        let flags = |flags: i32| if flags == 0 { String::new() } else { format!(", {flags}") };
+        match self {
+            Request::Kernel(call, _) => match call {
+                Call::Socket { family, kind, protocol } | Call::SocketPair { family, kind, protocol } => {
+                    let (family, kind) =
+                        (python::constant(FAMILIES, *family), python::constant(KINDS, *kind));
+                    format!("{family}, {kind}{}", flags(*protocol))
+                }
+                Call::Bind { addr, .. } | Call::Connect { addr, .. } => address(addr),
+                Call::Listen { backlog, .. } => backlog.to_string(),
+                Call::GetSockOpt { level, name, .. } => {
+                    format!("{}, {}", python::constant(LEVELS, *level), option_name(*level, *name))
+                }
+                Call::SetSockOpt { level, name, value, .. } => {
+                    let value = match value.as_ref() {
+                        &[a, b, c, d] => i32::from_le_bytes([a, b, c, d]).to_string(),
+                        bytes => python::repr_bytes(bytes),
+                    };
+                    let (level_name, name) = (python::constant(LEVELS, *level), option_name(*level, *name));
+                    format!("{level_name}, {name}, {value}")
+                }
+                Call::Shutdown { how, .. } => python::constant(HOWS, *how),
+                Call::Send { data, flags: f, .. } => format!("{}{}", python::repr_bytes(data), flags(*f)),
+                Call::SendTo { data, flags: f, addr, .. } => {
+                    format!("{}{}, {}", python::repr_bytes(data), flags(*f), address(addr))
+                }
+                Call::Recv { len, flags: f, .. } => format!("{len}{}", flags(*f)),
+                Call::Poll { fds, timeout } => {
+                    let fds: Vec<_> =
+                        fds.iter().map(|(fd, events)| format!("({}, {events})", fd.0)).collect();
+                    let timeout = timeout.map_or("None".to_owned(), |t| python::seconds(t.as_nanos()));
+                    format!("[{}], {timeout}", fds.join(", "))
+                }
+                Call::Dup { .. }
+                | Call::Close { .. }
+                | Call::Accept { .. }
+                | Call::GetSockName { .. }
+                | Call::GetPeerName { .. }
+                | Call::SockInfo { .. } => String::new(),
+            },
+            Request::Resolve { name, .. } => python::repr_str(name),
+            Request::RevResolve { address } => python::repr_str(address),
+            Request::Sleep(d) => python::seconds(d.as_nanos()),
+            Request::Park(Some(d)) => python::seconds(d.as_nanos()),
+            _ => String::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

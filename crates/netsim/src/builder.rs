@@ -3,7 +3,7 @@
 use core::net::IpAddr;
 use core::time::Duration;
 
-use socketlab_stack::{IpCidr, MacAddr};
+use socketlab_stack::{IpCidr, MacAddr, Profile};
 
 use crate::link::LinkParams;
 use crate::record::{LinkId, NodeId};
@@ -65,6 +65,7 @@ pub struct End {
 #[derive(Clone, Debug)]
 pub struct WorldBuilder {
     pub(crate) seed: u64,
+    pub(crate) profile: Profile,
     pub(crate) topology: Topology,
     pub(crate) links: Vec<(End, End, LinkParams)>,
     pub(crate) routes: Vec<(NodeId, IpCidr, Option<IpAddr>)>,
@@ -77,12 +78,18 @@ impl WorldBuilder {
     pub fn new(seed: u64) -> Self {
         WorldBuilder {
             seed,
+            profile: Profile::default(),
             topology: Topology::default(),
             links: Vec::new(),
             routes: Vec::new(),
             gateway_names: Vec::new(),
             programs: Vec::new(),
         }
+    }
+
+    /// How all stacks behave where the RFCs leave a choice. Linux if this is not called.
+    pub fn profile(&mut self, profile: Profile) {
+        self.profile = profile;
     }
 
     fn node(&mut self, name: &str, kind: NodeKind) -> NodeId {

@@ -23,7 +23,16 @@ pub mod abi;
 mod builder;
 mod gateway;
 mod link;
+mod marshal;
+mod names;
+mod node;
+mod parts;
+mod prng;
+mod process;
+mod python;
+mod queue;
 pub mod record;
+mod switch;
 mod topology;
 mod world;
 

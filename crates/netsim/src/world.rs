@@ -1,11 +1,21 @@
 //! The world: all nodes, links and processes under one clock.
 
-use socketlab_stack::{CallId, HostSnapshot, Instant, Pid};
+use core::net::SocketAddr;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use socketlab_stack::{CallId, Failure, HostSnapshot, Instant, Pid, Ret};
 
 use crate::abi::AbiError;
 use crate::builder::{Program, WorldBuilder};
-use crate::gateway::{GatewayEvent, GatewayRequest};
-use crate::record::{NodeId, Record};
+use crate::gateway::{Flow, FlowCall, FlowId, GatewayEvent, GatewayRequest};
+use crate::link::Link;
+use crate::names::Names;
+use crate::node::Node;
+use crate::parts;
+use crate::prng::Prng;
+use crate::process::{Caller, Process, Wait};
+use crate::queue::{Event, EventKey, Queue};
+use crate::record::{ExitStatus, NodeId, Record, RecordKind};
 use crate::topology::Topology;
 
 /// What the shell has to do.
@@ -65,14 +75,71 @@ pub enum Rest {
 /// The world. A clone goes its own way from here on, with the same future for the same messages.
 #[derive(Clone, Debug)]
 pub struct World {
-    now: Instant,
-    topology: Topology,
-    programs: Vec<Program>,
+    pub(crate) now: Instant,
+    pub(crate) queue: Queue,
+    pub(crate) prng: Prng,
+    pub(crate) topology: Topology,
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) links: Vec<Link>,
+    pub(crate) names: Names,
+    pub(crate) programs: Vec<Program>,
+    pub(crate) processes: BTreeMap<Pid, Process>,
+    /// The process whose turn it is.
+    pub(crate) running: Option<Pid>,
+    /// Calls that the stacks have not answered yet.
+    pub(crate) calls: BTreeMap<CallId, Caller>,
+    pub(crate) flows: BTreeMap<FlowId, Flow>,
+    /// Answers for flows that are not looked at yet.
+    pub(crate) flow_work: VecDeque<(FlowId, FlowCall, Result<Ret, Failure>)>,
+    /// Connections (client, target) whose real side did not answer.
+    pub(crate) silent: BTreeSet<(SocketAddr, SocketAddr)>,
+    pub(crate) outputs: VecDeque<Output>,
+    pub(crate) records: Vec<Record>,
+    pub(crate) in_flight: usize,
+    pub(crate) next_pid: u32,
+    pub(crate) next_call: u64,
+    pub(crate) next_frame: u64,
+    pub(crate) next_packet: u64,
+    pub(crate) next_flow: u32,
+    /// Servers are stopped when all others have ended.
+    pub(crate) auto_stop: bool,
+    pub(crate) stop_servers: Option<EventKey>,
+    /// Window probes since a program last moved.
+    pub(crate) probes_in_vain: u32,
+    rest: Rest,
 }
 
 impl World {
     pub(crate) fn new(parts: WorldBuilder) -> World {
-        World { now: Instant::ZERO, topology: parts.topology, programs: parts.programs }
+        let parts::Parts { prng, topology, nodes, links, names, programs } = parts::assemble(parts);
+        World {
+            now: Instant::ZERO,
+            queue: Queue::default(),
+            prng,
+            topology,
+            nodes,
+            links,
+            names,
+            programs,
+            processes: BTreeMap::new(),
+            running: None,
+            calls: BTreeMap::new(),
+            flows: BTreeMap::new(),
+            flow_work: VecDeque::new(),
+            silent: BTreeSet::new(),
+            outputs: VecDeque::new(),
+            records: Vec::new(),
+            in_flight: 0,
+            next_pid: 0,
+            next_call: 0,
+            next_frame: 0,
+            next_packet: 0,
+            next_flow: 0,
+            auto_stop: false,
+            stop_servers: None,
+            probes_in_vain: 0,
+            rest: Rest::Finished,
+        }
     }
 
     /// Virtual time.
@@ -92,75 +159,202 @@ impl World {
 
     /// Next thing for the shell to do.
     pub fn poll_output(&mut self) -> Option<Output> {
-        None
+        self.outputs.pop_front()
     }
 
     /// Whose turn it is.
     pub fn turn(&self) -> Turn {
-        Turn::Idle
+        match (self.running, &self.rest, self.next_at()) {
+            (Some(pid), ..) => Turn::Process(pid),
+            (None, Rest::Busy, Some(at)) => Turn::Event(at),
+            _ => Turn::Idle,
+        }
     }
 
     /// Why [`World::turn`] is idle.
     pub fn rest(&self) -> Rest {
-        Rest::Finished
+        self.rest.clone()
     }
 
-    /// Handles exactly one event of the queue and moves the clock to it; nothing while a process runs.
-    pub fn step(&mut self) {}
+    /// Handles exactly one event of the queue and moves the clock to it; nothing while a process runs. Works also
+    /// when [`World::turn`] is idle: timers of old connections (TIME-WAIT) are left then.
+    pub fn step(&mut self) {
+        if self.running.is_some() {
+            return;
+        }
+        let Some((at, event)) = self.queue.pop() else { return };
+        self.now = self.now.max(at);
+        match event {
+            Event::Arrive { link, side, frame, packet, bytes } => {
+                self.arrive(link, side, frame, packet, bytes);
+            }
+            Event::Lose { frame, reason } => {
+                self.in_flight -= 1;
+                self.record(RecordKind::FrameLost { frame, reason });
+            }
+            Event::LinkFree { link, side } => self.link_free(link, side),
+            Event::Loopback { node, iface, bytes } => self.loop_back(node, iface, bytes),
+            Event::HostTimer { node } => self.wake(node),
+            Event::Reply { pid, tid } => self.deliver_reply(pid, tid),
+            Event::Start { pid } => self.start_process(pid),
+            Event::Typed { pid, text } => self.typed(pid, &text),
+            Event::Interrupt { pid } => self.interrupt_process(pid),
+            Event::FlowIdle { flow } => self.flow_idle(flow),
+            Event::StopServers => {
+                self.stop_servers = None;
+                self.end_servers();
+            }
+        }
+        self.settle();
+    }
 
     /// Moves the clock without an event, at most to the next one: for a shell whose clock follows real time.
     pub fn advance_to(&mut self, at: Instant) {
-        self.now = self.now.max(at);
+        if self.running.is_none() {
+            let at = self.queue.next_at().map_or(at, |next| next.min(at));
+            self.now = self.now.max(at);
+        }
     }
 
     /// A message of a process.
     ///
     /// # Errors
-    /// If the bytes are not a message; nothing has happened then.
-    pub fn handle_message(&mut self, _pid: Pid, _message: &[u8]) -> Result<(), AbiError> {
+    /// If the bytes are not a message, or it is not this process's turn; nothing has happened then. The shell should
+    /// end the process.
+    pub fn handle_message(&mut self, pid: Pid, message: &[u8]) -> Result<(), AbiError> {
+        self.hear(pid, message)?;
+        self.settle();
         Ok(())
     }
 
     /// What happened since the last time.
     pub fn drain_records(&mut self) -> Vec<Record> {
-        Vec::new()
+        core::mem::take(&mut self.records)
     }
 
     /// Hosts and gateways as they are now.
     pub fn snapshot(&self) -> Vec<(NodeId, HostSnapshot)> {
-        Vec::new()
+        let ids = (0..self.nodes.len() as u32).map(NodeId);
+        ids.filter_map(|id| self.host(id).map(|node| (id, node.host.snapshot()))).collect()
     }
 
-    /// Schedules every program of the lab at its start time. `forever` programs are stopped when the others ended.
-    pub fn start(&mut self) {}
-
-    /// Starts one program (again) now. From here on `forever` programs are not stopped by themselves.
-    pub fn start_program(&mut self, _program: usize) -> Pid {
-        Pid(0)
+    /// Schedules every program of the lab at its start time. `forever` programs are stopped when the others have
+    /// ended and nothing is left to do, at the latest a second after.
+    pub fn start(&mut self) {
+        self.auto_stop = true;
+        for program in 0..self.programs.len() {
+            let at = self.now + self.programs[program].start;
+            self.new_process(program, at);
+        }
+        self.settle();
     }
 
-    /// Ctrl-C: the main thread's blocking call is answered with `EINTR`.
-    pub fn interrupt(&mut self, _pid: Pid) {}
+    /// Starts one program (again) now. From here on `forever` programs are not stopped by themselves. A number that
+    /// is no program's starts nothing that the shell would know; see [`World::programs`].
+    pub fn start_program(&mut self, program: usize) -> Pid {
+        self.auto_stop = false;
+        if let Some(key) = self.stop_servers.take() {
+            self.queue.cancel(key);
+        }
+        let pid = self.new_process(program, self.now);
+        self.settle();
+        pid
+    }
+
+    /// Ctrl-C: the main thread's blocking call is answered with `EINTR`. A process whose turn it is must be
+    /// interrupted by the shell itself.
+    pub fn interrupt(&mut self, pid: Pid) {
+        self.queue.push(self.now, Event::Interrupt { pid });
+        self.settle();
+    }
 
     /// Ends a process from outside, even while it runs.
-    pub fn kill(&mut self, _pid: Pid) {}
+    pub fn kill(&mut self, pid: Pid) {
+        self.force(pid);
+        self.settle();
+    }
 
-    /// The process ended by itself without an `exit` message (a crash): status as in `ExitStatus::Exited`.
-    pub fn exited(&mut self, _pid: Pid, _status: i32) {}
+    /// The process ended by itself without an `exit` message (a crash): status as in
+    /// [`ExitStatus::Exited`](crate::ExitStatus::Exited).
+    pub fn exited(&mut self, pid: Pid, status: i32) {
+        self.end_process(pid, ExitStatus::Exited(status));
+        self.settle();
+    }
 
     /// Text typed to a process; empty: end of file.
-    pub fn stdin(&mut self, _pid: Pid, _text: &str) {}
+    pub fn stdin(&mut self, pid: Pid, text: &str) {
+        self.queue.push(self.now, Event::Typed { pid, text: text.to_owned() });
+        self.settle();
+    }
 
-    /// News from the real side of a gateway.
-    pub fn handle_gateway(&mut self, _event: GatewayEvent) {}
+    /// News from the real side of a gateway, at the present virtual time (see [`World::advance_to`]).
+    pub fn handle_gateway(&mut self, event: GatewayEvent) {
+        self.gateway_event(event);
+        self.settle();
+    }
 
     /// A real connection is open or being opened: virtual time must not run ahead of the wall clock.
     pub fn real_time(&self) -> bool {
-        false
+        !self.flows.is_empty()
     }
 
     /// Frames on their way or in a link's queue.
     pub fn frames_in_flight(&self) -> usize {
-        0
+        self.in_flight
+    }
+
+    pub(crate) fn record(&mut self, kind: RecordKind) {
+        self.records.push(Record { at: self.now, kind });
+    }
+
+    /// After anything was done from outside: finishes what it started, and finds out whether the world is at rest.
+    fn settle(&mut self) {
+        self.run_flows();
+        if self.running.is_some() {
+            self.rest = Rest::Busy;
+            return;
+        }
+        let mut rest = self.find_rest();
+        if rest == Rest::Servers && self.auto_stop {
+            self.end_servers();
+            self.run_flows();
+            rest = self.find_rest();
+        }
+        if let Rest::Deadlock(waiting) = &rest
+            && rest != self.rest
+        {
+            let waiting = waiting.clone();
+            self.record(RecordKind::Deadlock { waiting });
+        }
+        self.rest = rest;
+    }
+
+    fn find_rest(&self) -> Rest {
+        if self.queue.is_lively() {
+            return Rest::Busy;
+        }
+        let mut living = self.processes.values().filter(|p| !p.ended).peekable();
+        let alive = living.peek().is_some();
+        let waits: Vec<&Wait> = living.flat_map(|p| p.threads.values()).collect();
+        let bounded = waits.iter().any(|wait| matches!(wait, Wait::Kernel { bounded: true, .. }));
+        let timers = self.queue.next_at().is_some();
+        if timers && (bounded || (alive && self.real_time()) || self.a_timer_matters()) {
+            return Rest::Busy;
+        }
+        if !alive {
+            return Rest::Finished;
+        }
+        if self.real_time() {
+            return Rest::RealWorld;
+        }
+        if waits.iter().any(|wait| matches!(wait, Wait::Line { .. })) {
+            return Rest::Input;
+        }
+        if self.only_servers_left() {
+            return Rest::Servers;
+        }
+        let mut waiting: Vec<CallId> = waits.iter().map(|wait| wait.call()).collect();
+        waiting.sort_unstable();
+        Rest::Deadlock(waiting)
     }
 }

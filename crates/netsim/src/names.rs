@@ -1,0 +1,123 @@
+//! Names and addresses: the lab's own hosts (`/etc/hosts`), and stand-in addresses for names of the real world.
+
+use core::net::{IpAddr, Ipv4Addr};
+use std::collections::BTreeMap;
+
+use crate::builder::GatewayName;
+use crate::record::NodeId;
+
+/// First of the stand-in addresses: the block for tests of RFC 2544, which no real host may have (RFC 6890).
+const STAND_INS: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 0);
+/// 198.18.0.0/15.
+const STAND_IN_COUNT: u32 = 1 << 17;
+
+const AF_UNSPEC: i32 = 0;
+const AF_INET: i32 = 2;
+const AF_INET6: i32 = 10;
+
+/// Who has which address.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Names {
+    hosts: Vec<(String, Vec<IpAddr>)>,
+    /// The gateway that is asked for foreign names, and what it calls them itself.
+    gateway: Option<(NodeId, Vec<GatewayName>)>,
+    by_name: BTreeMap<String, Ipv4Addr>,
+    by_address: BTreeMap<Ipv4Addr, String>,
+}
+
+/// The answer to a question for a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// These addresses, each with its family.
+    Addresses(Vec<(i32, IpAddr)>),
+    /// `gateway` gave the name an address just now.
+    New { gateway: NodeId, address: IpAddr },
+    /// There is none: the error's name in `socket`.
+    Error(&'static str),
+}
+
+impl Names {
+    pub(crate) fn new(
+        hosts: Vec<(String, Vec<IpAddr>)>,
+        gateway: Option<(NodeId, Vec<GatewayName>)>,
+    ) -> Self {
+        Names { hosts, gateway, by_name: BTreeMap::new(), by_address: BTreeMap::new() }
+    }
+
+    /// getaddrinfo(3) for one name; `family` 0 is any.
+    pub(crate) fn resolve(&mut self, name: &str, family: i32) -> Found {
+        if !matches!(family, AF_UNSPEC | AF_INET | AF_INET6) {
+            return Found::Error("EAI_FAMILY");
+        }
+        if let Ok(address) = name.parse::<IpAddr>() {
+            return of_family(&[address], family, "EAI_ADDRFAMILY");
+        }
+        let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
+        if name == "localhost" {
+            return of_family(&[IpAddr::V4(Ipv4Addr::LOCALHOST)], family, "EAI_NODATA");
+        }
+        if let Some((_, addresses)) = self.hosts.iter().find(|(host, _)| host.eq_ignore_ascii_case(&name)) {
+            return of_family(addresses, family, "EAI_NODATA");
+        }
+        let Some((gateway, _)) = self.gateway else { return Found::Error("EAI_NONAME") };
+        if !is_host_name(&name) {
+            return Found::Error("EAI_NONAME");
+        }
+        if let Some(known) = self.by_name.get(&name) {
+            return of_family(&[IpAddr::V4(*known)], family, "EAI_NODATA");
+        }
+        if family == AF_INET6 {
+            return Found::Error("EAI_NODATA");
+        }
+        let number = self.by_name.len() as u32 + 1;
+        if number >= STAND_IN_COUNT {
+            return Found::Error("EAI_MEMORY");
+        }
+        let address = Ipv4Addr::from_bits(STAND_INS.to_bits() + number);
+        self.by_address.insert(address, name.clone());
+        self.by_name.insert(name, address);
+        Found::New { gateway, address: IpAddr::V4(address) }
+    }
+
+    /// The name of an address, as /etc/hosts or the gateway has it.
+    pub(crate) fn reverse(&self, address: IpAddr) -> Option<String> {
+        if address.is_loopback() {
+            return Some("localhost".to_owned());
+        }
+        let host = self.hosts.iter().find(|(_, addresses)| addresses.contains(&address));
+        match (host, address) {
+            (Some((name, _)), _) => Some(name.clone()),
+            (None, IpAddr::V4(v4)) => self.by_address.get(&v4).cloned(),
+            (None, IpAddr::V6(_)) => None,
+        }
+    }
+
+    /// What the real side is asked for when a program wants to reach `address`, and what the program calls it.
+    /// None: a stand-in that was never given out.
+    pub(crate) fn real_target(&self, address: IpAddr) -> Option<(String, String)> {
+        let IpAddr::V4(v4) = address else { return Some((address.to_string(), address.to_string())) };
+        if v4.to_bits() & !(STAND_IN_COUNT - 1) != STAND_INS.to_bits() {
+            return Some((v4.to_string(), v4.to_string()));
+        }
+        let name = self.by_address.get(&v4)?;
+        let own = self.gateway.iter().flat_map(|(_, names)| names);
+        let target =
+            own.clone().find(|own| own.name.eq_ignore_ascii_case(name)).map(|own| own.target.clone());
+        Some((target.unwrap_or_else(|| name.clone()), name.clone()))
+    }
+}
+
+fn of_family(addresses: &[IpAddr], family: i32, none: &'static str) -> Found {
+    let with_family = addresses.iter().map(|a| (if a.is_ipv4() { AF_INET } else { AF_INET6 }, *a));
+    let found: Vec<_> = with_family.filter(|(f, _)| family == AF_UNSPEC || family == *f).collect();
+    if found.is_empty() { Found::Error(none) } else { Found::Addresses(found) }
+}
+
+/// RFC 1123 2.1, and the underscore that real names have.
+fn is_host_name(name: &str) -> bool {
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+    };
+    name.len() <= 253 && name.split('.').all(is_label)
+}

@@ -1,0 +1,207 @@
+//! The nodes: a host's stack with its wake-up, or a switch; and the way of frames, wake-ups, completions and events
+//! in and out of them.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use socketlab_stack::{CallId, Host, HostEvent, IfaceId, Instant};
+
+use crate::link::Waiting;
+use crate::queue::{Event, EventKey};
+use crate::record::{FrameId, LinkId, NodeId, PacketId, RecordKind};
+use crate::switch::Switch;
+use crate::world::World;
+
+/// A node with its ports: link and side of each, in the order of the lab's links.
+#[derive(Clone, Debug)]
+pub(crate) struct Node {
+    pub(crate) ports: Vec<(LinkId, usize)>,
+    pub(crate) body: Body,
+}
+
+/// What a node is made of.
+#[derive(Clone, Debug)]
+pub(crate) enum Body {
+    Switch(Switch),
+    /// A host or gateway.
+    Host(Box<HostNode>),
+}
+
+/// A host in the world.
+#[derive(Clone, Debug)]
+pub(crate) struct HostNode {
+    pub(crate) host: Host,
+    /// The interface of each port.
+    pub(crate) ifaces: Vec<IfaceId>,
+    /// The port of each interface.
+    pub(crate) ports: BTreeMap<IfaceId, usize>,
+    /// When the host's own timers are due.
+    pub(crate) wake: Option<EventKey>,
+}
+
+impl World {
+    pub(crate) fn host(&self, node: NodeId) -> Option<&HostNode> {
+        match self.nodes.get(node.0 as usize).map(|n| &n.body) {
+            Some(Body::Host(host)) => Some(host),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn host_mut(&mut self, node: NodeId) -> Option<&mut HostNode> {
+        match self.nodes.get_mut(node.0 as usize).map(|n| &mut n.body) {
+            Some(Body::Host(host)) => Some(host),
+            _ => None,
+        }
+    }
+
+    /// A frame's last bit has come to the end of its link.
+    pub(crate) fn arrive(
+        &mut self,
+        link: LinkId,
+        side: usize,
+        frame: FrameId,
+        packet: PacketId,
+        bytes: Bytes,
+    ) {
+        self.in_flight -= 1;
+        self.record(RecordKind::FrameDelivered { frame });
+        let Some((node, port)) = self.links.get(link.0 as usize).map(|l| l.ends[side]) else { return };
+        let now = self.now;
+        let Some(Node { ports, body }) = self.nodes.get_mut(node.0 as usize) else { return };
+        match body {
+            Body::Switch(switch) => {
+                let out = switch.forward(now, ports.len(), port, &bytes);
+                let ends: Vec<_> = out.filter_map(|port| ports.get(port).copied()).collect();
+                for (link, side) in ends {
+                    self.send_on(link, side, Waiting { packet, bytes: bytes.clone(), cause: None });
+                }
+            }
+            Body::Host(host) => {
+                let Some(iface) = host.ifaces.get(port).copied() else { return };
+                host.host.handle_frame(now, iface, bytes);
+                self.drain(node, None, Some(frame));
+            }
+        }
+    }
+
+    /// A host's packet to itself comes back.
+    pub(crate) fn loop_back(&mut self, node: NodeId, iface: IfaceId, bytes: Bytes) {
+        let now = self.now;
+        if let Some(host) = self.host_mut(node) {
+            host.host.handle_frame(now, iface, bytes);
+        }
+        self.drain(node, None, None);
+    }
+
+    /// A host's own timers are due.
+    pub(crate) fn wake(&mut self, node: NodeId) {
+        let now = self.now;
+        if let Some(host) = self.host_mut(node) {
+            host.wake = None;
+            host.host.handle_timeout(now);
+        }
+        self.drain(node, None, None);
+    }
+
+    /// Takes out of a host all it has to give, after anything was done to it. `cause`: the system call that was made;
+    /// `frame`: the frame that arrived.
+    pub(crate) fn drain(&mut self, node: NodeId, cause: Option<CallId>, frame: Option<FrameId>) {
+        let now = self.now;
+        loop {
+            let Some(HostNode { host, ports, .. }) = self.host_mut(node) else { return };
+            if let Some(event) = host.poll_event() {
+                self.record_host_event(node, event, frame);
+            } else if let Some((iface, bytes)) = host.poll_transmit(now) {
+                match ports.get(&iface).copied() {
+                    Some(port) => self.send_from(node, port, bytes, cause),
+                    None => _ = self.queue.push(now, Event::Loopback { node, iface, bytes }),
+                }
+            } else if let Some((call, result)) = host.poll_completion() {
+                self.completed(call, result);
+            } else if let Some(intercept) = host.poll_intercept() {
+                self.intercepted(node, intercept);
+            } else {
+                break;
+            }
+        }
+        let Some(HostNode { host, wake, .. }) = self.host_mut(node) else { return };
+        let due = host.poll_timeout().map(|at| at.max(now));
+        if due == wake.map(|key| key.at) {
+            return;
+        }
+        let old = wake.take();
+        if let Some(old) = old {
+            self.queue.cancel(old);
+        }
+        if let Some(at) = due {
+            let key = self.queue.push(at, Event::HostTimer { node });
+            if let Some(host) = self.host_mut(node) {
+                host.wake = Some(key);
+            }
+        }
+    }
+
+    /// A new packet leaves a host.
+    fn send_from(&mut self, node: NodeId, port: usize, bytes: Bytes, cause: Option<CallId>) {
+        let packet = PacketId(self.next_packet);
+        self.next_packet += 1;
+        let end = self.nodes.get(node.0 as usize).and_then(|n| n.ports.get(port)).copied();
+        if let Some((link, side)) = end {
+            self.send_on(link, side, Waiting { packet, bytes, cause });
+        }
+    }
+
+    fn record_host_event(&mut self, node: NodeId, event: HostEvent, frame: Option<FrameId>) {
+        let kind = match event {
+            HostEvent::TcpState { socket, local, peer, from, to } => {
+                RecordKind::TcpState { node, socket, local, peer, from, to }
+            }
+            HostEvent::Demux(demux) => {
+                // What a host says to itself travels in no frame.
+                let Some(frame) = frame else { return };
+                RecordKind::Demux { node, frame, chosen: demux.chosen, passed_over: demux.passed_over }
+            }
+            HostEvent::Dropped { reason } => RecordKind::Dropped { node, frame, reason },
+            HostEvent::Retransmitted { socket, seq, len, attempt } => {
+                RecordKind::Retransmitted { node, socket, seq, len, attempt }
+            }
+            HostEvent::TimerSet { .. } => return,
+            HostEvent::TimerFired { socket, timer } => {
+                if timer == socketlab_stack::TimerKind::Persist {
+                    self.probes_in_vain += 1;
+                }
+                RecordKind::TimerFired { node, socket, timer }
+            }
+        };
+        self.record(kind);
+    }
+
+    /// Whether some host's timer can still change something for a program: not so TIME-WAIT and its like.
+    pub(crate) fn a_timer_matters(&self) -> bool {
+        use socketlab_stack::TimerKind::{FinWait2, KeepAlive, Persist, TimeWait};
+        self.nodes.iter().any(|node| {
+            let Body::Host(host) = &node.body else { return false };
+            if host.wake.is_none() {
+                return false;
+            }
+            let snapshot = host.host.snapshot();
+            let asked = snapshot.neighbours.iter().any(|entry| entry.mac.is_none());
+            let mut timers = snapshot.sockets.iter().flat_map(|socket| &socket.timers);
+            let matters = timers.any(|timer| match timer.kind {
+                TimeWait | FinWait2 | KeepAlive => false,
+                Persist => self.probes_in_vain < MAX_PROBES_IN_VAIN,
+                _ => true,
+            });
+            asked || matters
+        })
+    }
+
+    /// When the next event is due.
+    pub(crate) fn next_at(&self) -> Option<Instant> {
+        self.queue.next_at().map(|at| at.max(self.now))
+    }
+}
+
+/// Window probes without any program moving, after which both ends wait for each other for good. A choice: enough
+/// for lost window updates on a bad link.
+const MAX_PROBES_IN_VAIN: u32 = 8;

@@ -1,0 +1,90 @@
+//! The event queue: what will happen, by time and, at one instant, in the order in which it was decided.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use socketlab_stack::{IfaceId, Instant, Pid};
+
+use crate::gateway::FlowId;
+use crate::record::{FrameId, LinkId, LossReason, NodeId, PacketId};
+
+/// Something that will happen.
+#[derive(Clone, Debug)]
+pub(crate) enum Event {
+    /// The last bit of a frame reaches the end `side` of a link.
+    Arrive { link: LinkId, side: usize, frame: FrameId, packet: PacketId, bytes: Bytes },
+    /// A frame is lost on its way.
+    Lose { frame: FrameId, reason: LossReason },
+    /// The end `side` of a link has sent its frame and can take the next.
+    LinkFree { link: LinkId, side: usize },
+    /// A packet that a host sent to itself.
+    Loopback { node: NodeId, iface: IfaceId, bytes: Bytes },
+    /// A host's own timers are due.
+    HostTimer { node: NodeId },
+    /// A thread gets its reply.
+    Reply { pid: Pid, tid: u32 },
+    /// A process starts.
+    Start { pid: Pid },
+    /// Text is typed to a process.
+    Typed { pid: Pid, text: String },
+    /// Ctrl-C.
+    Interrupt { pid: Pid },
+    /// A UDP flow of a gateway was quiet for too long.
+    FlowIdle { flow: FlowId },
+    /// All programs but the servers have ended a while ago.
+    StopServers,
+}
+
+impl Event {
+    /// Whether it can, by itself, make something happen that a program notices. A host's timers are asked one by one.
+    const fn is_lively(&self) -> bool {
+        !matches!(self, Event::HostTimer { .. } | Event::FlowIdle { .. } | Event::StopServers)
+    }
+}
+
+/// Where an event stands in the queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct EventKey {
+    pub(crate) at: Instant,
+    order: u64,
+}
+
+/// The queue.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Queue {
+    events: BTreeMap<EventKey, Event>,
+    order: u64,
+    lively: usize,
+}
+
+impl Queue {
+    pub(crate) fn push(&mut self, at: Instant, event: Event) -> EventKey {
+        let key = EventKey { at, order: self.order };
+        self.order += 1;
+        self.lively += usize::from(event.is_lively());
+        self.events.insert(key, event);
+        key
+    }
+
+    pub(crate) fn cancel(&mut self, key: EventKey) {
+        if let Some(event) = self.events.remove(&key) {
+            self.lively -= usize::from(event.is_lively());
+        }
+    }
+
+    pub(crate) fn pop(&mut self) -> Option<(Instant, Event)> {
+        let (key, event) = self.events.pop_first()?;
+        self.lively -= usize::from(event.is_lively());
+        Some((key.at, event))
+    }
+
+    /// When the next event is due.
+    pub(crate) fn next_at(&self) -> Option<Instant> {
+        self.events.first_key_value().map(|(key, _)| key.at)
+    }
+
+    /// Whether anything but timers is due.
+    pub(crate) const fn is_lively(&self) -> bool {
+        self.lively > 0
+    }
+}
