@@ -48,13 +48,13 @@ def exception(name, text=None):
         return TimeoutError("timed out")
     if name in RESOLVER:
         return gaierror(CONSTANTS[name], text or RESOLVER[name])
-    number, message = ERRNO[name]
+    number, message = ERRNO.get(name) or (getattr(errno, name, ERRNO["EIO"][0]), name)
     return _SUBCLASS.get(name, OSError)(number, text or message)
 
 
 def number(name):
     """The errno of an error of the world, as `connect_ex` returns it."""
-    return ERRNO["EAGAIN" if name == "timeout" else name][0]
+    return exception("EAGAIN" if name == "timeout" else name).errno
 
 
 def install():

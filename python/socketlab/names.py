@@ -82,7 +82,7 @@ def parse_v4(text):
     if not 1 <= len(parts) <= 4:
         return None
     for part in parts:
-        if not part.isascii() or not part[:1].isdigit():
+        if not (part.isascii() and part.isalnum() and part[0].isdigit()):
             return None
         try:
             if part[:2] in ("0x", "0X"):
@@ -92,7 +92,7 @@ def parse_v4(text):
         except ValueError:
             return None
     last = octets.pop()
-    if any(octet > 255 for octet in octets) or last >= 1 << 8 * (4 - len(octets)) or "_" in text:
+    if any(octet > 255 for octet in octets) or last >= 1 << 8 * (4 - len(octets)):
         return None
     return bytes(octets) + last.to_bytes(4 - len(octets), "big")
 
