@@ -27,6 +27,7 @@ mod marshal;
 mod names;
 mod node;
 mod parts;
+mod pcapng;
 mod prng;
 mod process;
 mod python;
@@ -40,6 +41,7 @@ pub use abi::AbiError;
 pub use builder::{End, GatewayName, Program, Stdin, WorldBuilder};
 pub use gateway::{FlowId, GatewayEvent, GatewayRequest};
 pub use link::{Chance, LinkParams};
+pub use pcapng::pcapng;
 pub use record::{
     ExitStatus, FrameId, GatewayFact, LinkId, LossReason, NodeId, PacketId, Record, RecordKind, Stream,
 };
