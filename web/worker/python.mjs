@@ -14,7 +14,7 @@ const network = globalThis.fetch.bind(globalThis);
 /** At most this long, in milliseconds of wall time, may a program compute before commands are looked at. */
 const TICK_MS = 10;
 /** Programs at once; each costs about 45 MB. */
-export const MAX_PROGRAMS = 8;
+const MAX_PROGRAMS = 8;
 /** Date of the lab's time 0 (2026-01-01T00:00:00Z), in milliseconds: the same in every run. */
 const EPOCH_MS = 1767225600000;
 
@@ -259,7 +259,7 @@ class Interpreter {
   }
 
   #leave() {
-    this.#program?.ended();
+    this.#program?.ended(1);
     return new Promise(() => {});
   }
 
@@ -307,8 +307,71 @@ class Interpreter {
     const start = this.#pyodide.runPython(`from socketlab import page; page.start`);
     start
       .callPromising(this.#pyodide.toPy([file, args, pid, now, seed]))
-      .then(() => this.#program?.ended(), (error) => this.#program?.failed(String(error)));
+      .then((status) => this.#program?.ended(status), (error) => this.#program?.failed(String(error)));
   }
+}
+
+/** By process: its interpreter, or `null` while that is being made; with whether Ctrl-C came before. */
+const programs = new Map();
+let message_of, end_of;
+
+/** Who takes programs' messages, and their ends (with a status, and a report if the interpreter itself broke). */
+export function on_program(message, ended) {
+  [message_of, end_of] = [message, ended];
+}
+
+/** Starts a program in an interpreter of its own. */
+export async function start(pid, now, seed, file, args, names, texts) {
+  const entry = { interpreter: null, interrupted: false };
+  programs.set(pid, entry);
+  const end = (status, report) => {
+    if (programs.get(pid) === entry) programs.delete(pid);
+    entry.interpreter?.discard();
+    end_of(pid, status, report);
+    keep_one_idle();
+  };
+  try {
+    const made = idle ?? interpreter();
+    idle = null;
+    const ready = await made;
+    if (programs.get(pid) !== entry) return void (idle ??= made); // Killed meanwhile.
+    entry.interpreter = ready;
+    if (entry.interrupted) ready.interrupt();
+    const files = names.map((name, index) => [name, texts[index]]);
+    const message = (bytes) => message_of(pid, bytes);
+    ready.run({ pid, now, seed, file, args, files }, { message, ended: end, failed: (text) => end(-6, text) });
+  } catch (problem) {
+    end(-6, `an interpreter could not be made: ${problem}`);
+  }
+}
+
+export function deliver(pid, message) {
+  programs.get(pid)?.interpreter?.deliver(message);
+}
+
+/** Ctrl-C while the program computes. */
+export function interrupt(pid) {
+  const entry = programs.get(pid);
+  if (!entry) return;
+  if (entry.interpreter) entry.interpreter.interrupt();
+  else entry.interrupted = true;
+}
+
+/** Throws the interpreter of a program away. */
+export function discard(pid) {
+  programs.get(pid)?.interpreter?.discard();
+  programs.delete(pid);
+  keep_one_idle();
+}
+
+let replenish = 0;
+/** Some time after the last program ended: a new one starts at once then. */
+function keep_one_idle() {
+  clearTimeout(replenish);
+  replenish = setTimeout(() => {
+    if (programs.size < MAX_PROGRAMS) idle ??= interpreter();
+    idle?.catch(() => (idle = null));
+  }, 500);
 }
 
 /** Where the program's files are, and the shim's. */

@@ -185,6 +185,13 @@ pub enum Update {
     Relay(RelayState),
     /// The trace as a pcapng file.
     Pcap(Vec<u8>),
+    /// Nothing was started: more programs would run at once than a browser has memory for.
+    TooManyPrograms {
+        /// How many may run at once.
+        limit: u32,
+        /// How many would have.
+        asked: u32,
+    },
 }
 
 impl Command {

@@ -1,2 +1,5 @@
-//! placeholder
-fn main() {}
+//! The lab worker, see the library.
+
+fn main() {
+    socketlab_worker::shell::begin();
+}

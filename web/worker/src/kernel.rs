@@ -1,0 +1,297 @@
+//! The lab as the worker runs it, without a browser: commands and messages of programs go in, with the wall clock's
+//! time; updates for the page and jobs for the interpreters come out. Wall time is counted from any fixed point.
+
+mod run;
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use socketlab_lab::Lab;
+use socketlab_netsim::{GatewayEvent, GatewayRequest, NodeKind, Topology};
+use socketlab_protocol::{Command, LabProblem, ProgramView, RunState, SourceFile, Speed, Update};
+use socketlab_stack::Pid;
+use socketlab_view::{ProgramInfo, TopologyLink, TopologyNode, TopologyView};
+
+use run::Run;
+
+/// Programs that may run at once: each interpreter costs about 45 MB.
+pub const MAX_PROGRAMS: usize = 8;
+
+/// What the shell has to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Job {
+    /// Start an interpreter with this program.
+    Start(Start),
+    /// Hand a message to a program that was started; virtual time is `now`, in nanoseconds.
+    Message {
+        /// The process.
+        pid: Pid,
+        /// Virtual time, in nanoseconds.
+        now: u64,
+        /// The message.
+        bytes: Vec<u8>,
+    },
+    /// `KeyboardInterrupt` in a program that computes.
+    Interrupt {
+        /// The process.
+        pid: Pid,
+    },
+    /// Throw the interpreter away.
+    Kill {
+        /// The process.
+        pid: Pid,
+    },
+    /// For whoever reads the browser's console: something that should not happen did.
+    Report(String),
+    /// For the relay.
+    Gateway(GatewayRequest),
+    /// Every flow through the relay is over: a new world begins.
+    HangUp,
+}
+
+/// A program to start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Start {
+    /// The process.
+    pub pid: Pid,
+    /// Its main file.
+    pub file: String,
+    /// Arguments after the file's name.
+    pub args: Vec<String>,
+    /// All files of the lab, for `import` and `open`.
+    pub files: Vec<SourceFile>,
+    /// Virtual time, in nanoseconds.
+    pub now: u64,
+    /// For `random` and `os.urandom`.
+    pub seed: u64,
+}
+
+/// When [`Kernel::pump`] wants to be called again, if nothing else comes before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// At once: there is more to do.
+    Again,
+    /// At this time of the wall clock.
+    Until(Duration),
+    /// Only after a command, a message or news from the relay.
+    News,
+}
+
+/// A lab that was loaded.
+struct Loaded {
+    lab: Lab,
+    files: Vec<SourceFile>,
+    seed: u64,
+    topology: TopologyView,
+    programs: Vec<ProgramInfo>,
+    /// Typical one-way delay of its links.
+    hop: Duration,
+}
+
+/// See the module's text.
+pub struct Kernel {
+    loaded: Option<Loaded>,
+    run: Option<Run>,
+    speed: Speed,
+    jobs: VecDeque<Job>,
+    updates: VecDeque<Update>,
+}
+
+impl Default for Kernel {
+    fn default() -> Self {
+        Kernel {
+            loaded: None,
+            run: None,
+            speed: Speed::Permille(1000),
+            jobs: VecDeque::new(),
+            updates: VecDeque::new(),
+        }
+    }
+}
+
+impl Kernel {
+    /// A command of the page. `Boot` is the shell's.
+    pub fn handle_command(&mut self, wall: Duration, command: Command) {
+        match command {
+            Command::Boot { .. } => {}
+            Command::LoadLab { toml, files, seed } => self.load(wall, &toml, files, seed),
+            Command::RunAll { files } => self.run_all(wall, files),
+            Command::RunProgram { program, files } => self.run_program(wall, program, files),
+            Command::Reset => self.fresh_run(wall),
+            Command::SetSpeed(speed) => {
+                self.speed = speed;
+                self.in_run(|run, _| run.set_speed(wall, speed));
+            }
+            Command::Interrupt { program } => self.in_run(|run, jobs| run.interrupt(wall, program, jobs)),
+            Command::Pause => self.in_run(|run, _| run.pause(wall)),
+            Command::Resume => self.in_run(|run, _| run.resume()),
+            Command::Step(step) => self.in_run(|run, _| run.step(wall, step)),
+            Command::Stdin { program, text } => self.in_run(|run, _| run.stdin(wall, program, &text)),
+            Command::ExportPcap => self.updates.extend(self.run.as_ref().map(|run| Update::Pcap(run.pcap()))),
+        }
+    }
+
+    /// A message of a program.
+    pub fn handle_message(&mut self, pid: Pid, message: &[u8]) {
+        self.in_run(|run, jobs| run.handle_message(pid, message, jobs));
+    }
+
+    /// The interpreter of a program has ended, perhaps without having said `exit`: the status to show then.
+    pub fn handle_ended(&mut self, pid: Pid, status: i32) {
+        self.in_run(|run, _| run.ended(pid, status));
+    }
+
+    /// News from the relay.
+    pub fn handle_gateway(&mut self, wall: Duration, event: GatewayEvent) {
+        self.in_run(|run, _| run.handle_gateway(wall, event));
+    }
+
+    /// Does what is due, a little at a time, and says when to come back.
+    pub fn pump(&mut self, wall: Duration) -> Wait {
+        match &mut self.run {
+            Some(run) => run.pump(wall, &mut self.jobs),
+            None => Wait::News,
+        }
+    }
+
+    /// A program runs: nothing else happens until its next message.
+    pub fn waits_for_program(&self) -> bool {
+        self.run.as_ref().is_some_and(Run::waits_for_program)
+    }
+
+    /// The next thing for the shell to do.
+    pub fn poll_job(&mut self) -> Option<Job> {
+        self.jobs.pop_front()
+    }
+
+    /// The next update for the page. Those that would come too often wait; see [`Kernel::poll_timeout`].
+    pub fn poll_update(&mut self, wall: Duration) -> Option<Update> {
+        let run = self.run.as_mut();
+        self.updates.pop_front().or_else(|| run.and_then(|run| run.poll_update(wall)))
+    }
+
+    /// When an update that waits will be due.
+    pub fn poll_timeout(&self) -> Option<Duration> {
+        self.run.as_ref().and_then(Run::poll_timeout)
+    }
+
+    fn in_run(&mut self, work: impl FnOnce(&mut Run, &mut VecDeque<Job>)) {
+        if let Some(run) = &mut self.run {
+            work(run, &mut self.jobs);
+        }
+    }
+
+    fn load(&mut self, wall: Duration, toml: &str, files: Vec<SourceFile>, seed: u64) {
+        let lab = match Lab::parse(toml) {
+            Ok(lab) => lab,
+            Err(problems) => {
+                let refused = problems.into_iter().map(problem).collect();
+                self.updates.push_back(Update::LabRefused(refused));
+                return;
+            }
+        };
+        let topology = lab.topology();
+        let programs = lab
+            .programs()
+            .iter()
+            .map(|p| ProgramInfo { node: p.node.0, file: p.file.clone(), forever: p.forever })
+            .collect();
+        let listed = (0..).zip(lab.programs()).map(|(program, p)| ProgramView {
+            program,
+            node: p.node.0,
+            host: p.host.clone(),
+            file: p.file.clone(),
+            forever: p.forever,
+        });
+        self.updates.push_back(Update::LabLoaded {
+            title: lab.title().to_owned(),
+            topology: topology_view(&topology),
+            programs: listed.collect(),
+        });
+        let (hop, topology) = (typical_delay(&topology), topology_view(&topology));
+        self.loaded = Some(Loaded { lab, files, seed, topology, programs, hop });
+        self.fresh_run(wall);
+    }
+
+    fn run_all(&mut self, wall: Duration, files: Vec<SourceFile>) {
+        let Some(loaded) = &mut self.loaded else { return };
+        loaded.files = files;
+        let asked = loaded.programs.len();
+        if self.refuses(asked) {
+            return;
+        }
+        self.fresh_run(wall);
+        self.in_run(|run, _| run.start());
+    }
+
+    fn run_program(&mut self, wall: Duration, program: u32, files: Vec<SourceFile>) {
+        let Some(loaded) = &mut self.loaded else { return };
+        loaded.files = files.clone();
+        let asked = self.run.as_ref().map_or(0, |run| run.alive_beside(program)) + 1;
+        if (program as usize) < loaded.programs.len() && !self.refuses(asked) {
+            self.in_run(|run, _| run.start_program(wall, program, files));
+        }
+    }
+
+    fn refuses(&mut self, asked: usize) -> bool {
+        let refuses = asked > MAX_PROGRAMS;
+        if refuses {
+            let (limit, asked) = (MAX_PROGRAMS as u32, asked as u32);
+            self.updates.push_back(Update::TooManyPrograms { limit, asked });
+        }
+        refuses
+    }
+
+    /// Ends every program and goes back to virtual time zero.
+    fn fresh_run(&mut self, wall: Duration) {
+        let Some(loaded) = &self.loaded else { return };
+        if let Some(old) = self.run.take() {
+            self.jobs.clear();
+            self.jobs.extend(old.processes().map(|pid| Job::Kill { pid }));
+            self.jobs.push_back(Job::HangUp);
+        }
+        self.updates.push_back(Update::RunStarted);
+        self.updates.push_back(Update::Run(RunState::Fresh));
+        self.run = Some(Run::new(wall, loaded, self.speed));
+    }
+}
+
+fn problem(problem: socketlab_lab::Problem) -> LabProblem {
+    LabProblem {
+        file: "lab.toml".to_owned(),
+        line: problem.line,
+        field: problem.field,
+        key: problem.key.to_owned(),
+        args: problem.args,
+        text: problem.text,
+    }
+}
+
+/// The median of the links' delays.
+fn typical_delay(topology: &Topology) -> Duration {
+    let mut delays: Vec<Duration> = topology.links.iter().map(|link| link.delay).collect();
+    delays.sort_unstable();
+    delays.get(delays.len() / 2).copied().unwrap_or_default()
+}
+
+fn topology_view(topology: &Topology) -> TopologyView {
+    let nodes = topology.nodes.iter().map(|node| TopologyNode {
+        name: node.name.clone(),
+        kind: match node.kind {
+            NodeKind::Host => socketlab_view::NodeKind::Host,
+            NodeKind::Switch => socketlab_view::NodeKind::Switch,
+            NodeKind::Router => socketlab_view::NodeKind::Router,
+            NodeKind::Gateway => socketlab_view::NodeKind::Gateway,
+        },
+        addresses: node.addresses.iter().map(ToString::to_string).collect(),
+        programs: node.programs.iter().map(|&program| program as u32).collect(),
+    });
+    let links = topology.links.iter().map(|link| TopologyLink {
+        ends: (link.ends.0.0, link.ends.1.0),
+        delay: u64::try_from(link.delay.as_nanos()).unwrap_or(u64::MAX),
+        rate: link.rate_bits_per_s.unwrap_or(0),
+    });
+    TopologyView { nodes: nodes.collect(), links: links.collect() }
+}

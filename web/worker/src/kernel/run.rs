@@ -1,0 +1,366 @@
+//! One run of a lab: from virtual time zero until the next one begins.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use socketlab_netsim::{ExitStatus, FrameId, GatewayEvent, NodeKind, Output, Record, RecordKind, Rest, Turn, World, pcapng};
+use socketlab_protocol::{RunState, SourceFile, Speed, Step, Update};
+use socketlab_stack::{Instant, Pid};
+use socketlab_view::{Event, Ingest};
+
+use super::{Job, Loaded, Start, Wait};
+use crate::pace::{Pace, Scene};
+
+/// Events of the world between two looks at the wall clock. A choice: well below a millisecond of work.
+const EVENTS_AT_A_TIME: usize = 32;
+/// Least time between two batches of events: 20 a second.
+const BATCH_EVERY: Duration = Duration::from_millis(50);
+/// Least time between two looks at clock and sockets: 15 a second.
+const LOOK_EVERY: Duration = Duration::from_millis(67);
+/// Told to the page for "no waiting": so many virtual nanoseconds per second that each event is at once.
+const NO_WAITING: u64 = 1_000_000_000_000_000;
+
+pub(super) struct Run {
+    world: World,
+    pace: Pace,
+    ingest: Ingest,
+    files: Vec<SourceFile>,
+    seed: u64,
+    started: bool,
+    paused: bool,
+    stepping: Option<Step>,
+    /// Processes that have not ended, with their programs.
+    alive: BTreeMap<Pid, u32>,
+    /// Frames on their way to a host or a gateway, where they end.
+    arriving: BTreeSet<FrameId>,
+    /// Every frame so far, for the capture file.
+    frames: Vec<Record>,
+    told: Told,
+    events: Vec<Event>,
+    sockets_changed: bool,
+}
+
+/// What the page knows, and since when.
+struct Told {
+    state: RunState,
+    clock: Option<(Instant, u64, Option<Instant>)>,
+    events_at: Duration,
+    clock_at: Duration,
+    sockets_at: Duration,
+}
+
+impl Run {
+    pub(super) fn new(wall: Duration, loaded: &Loaded, speed: Speed) -> Run {
+        let long_ago = wall.saturating_sub(LOOK_EVERY);
+        Run {
+            world: loaded.lab.build(loaded.seed),
+            pace: Pace::new(loaded.hop, speed),
+            ingest: Ingest::new(&loaded.topology, &loaded.programs),
+            files: loaded.files.clone(),
+            seed: loaded.seed,
+            started: false,
+            paused: false,
+            stepping: None,
+            alive: BTreeMap::new(),
+            arriving: BTreeSet::new(),
+            frames: Vec::new(),
+            told: Told {
+                state: RunState::Fresh,
+                clock: None,
+                events_at: long_ago,
+                clock_at: long_ago,
+                sockets_at: long_ago,
+            },
+            events: Vec::new(),
+            sockets_changed: true,
+        }
+    }
+
+    pub(super) fn start(&mut self) {
+        self.started = true;
+        self.world.start();
+    }
+
+    pub(super) fn start_program(&mut self, wall: Duration, program: u32, files: Vec<SourceFile>) {
+        self.catch_up(wall);
+        self.started = true;
+        self.files = files;
+        if let Some(pid) = self.process_of(program) {
+            self.world.kill(pid);
+        }
+        self.world.start_program(program as usize);
+    }
+
+    pub(super) fn processes(&self) -> impl Iterator<Item = Pid> {
+        self.alive.keys().copied()
+    }
+
+    /// Processes of programs other than this one.
+    pub(super) fn alive_beside(&self, program: u32) -> usize {
+        self.alive.values().filter(|&&other| other != program).count()
+    }
+
+    pub(super) fn interrupt(&mut self, wall: Duration, program: u32, jobs: &mut VecDeque<Job>) {
+        let Some(pid) = self.process_of(program) else { return };
+        if self.world.turn() == Turn::Process(pid) {
+            jobs.push_back(Job::Interrupt { pid });
+        } else {
+            self.catch_up(wall);
+            self.world.interrupt(pid);
+        }
+    }
+
+    pub(super) fn stdin(&mut self, wall: Duration, program: u32, text: &str) {
+        if let Some(pid) = self.process_of(program) {
+            self.catch_up(wall);
+            self.world.stdin(pid, text);
+        }
+    }
+
+    pub(super) fn handle_gateway(&mut self, wall: Duration, event: GatewayEvent) {
+        self.catch_up(wall);
+        self.world.handle_gateway(event);
+    }
+
+    pub(super) fn handle_message(&mut self, pid: Pid, message: &[u8], jobs: &mut VecDeque<Job>) {
+        if !self.alive.contains_key(&pid) {
+            return;
+        }
+        if let Err(error) = self.world.handle_message(pid, message) {
+            jobs.push_back(Job::Report(error.to_string()));
+            self.world.kill(pid);
+        }
+    }
+
+    pub(super) fn waits_for_program(&self) -> bool {
+        matches!(self.world.turn(), Turn::Process(_))
+    }
+
+    pub(super) fn ended(&mut self, pid: Pid, status: i32) {
+        if self.alive.contains_key(&pid) {
+            self.world.exited(pid, status);
+        }
+    }
+
+    pub(super) fn set_speed(&mut self, wall: Duration, speed: Speed) {
+        self.pace.set_speed(wall, self.world.now(), self.next(), speed);
+    }
+
+    pub(super) fn pause(&mut self, wall: Duration) {
+        self.paused = true;
+        self.pace.stop(wall, self.world.now(), self.next());
+    }
+
+    pub(super) fn resume(&mut self) {
+        self.paused = false;
+        self.stepping = None;
+    }
+
+    pub(super) fn step(&mut self, wall: Duration, step: Step) {
+        self.pause(wall);
+        self.stepping = Some(step);
+    }
+
+    pub(super) fn pcap(&self) -> Vec<u8> {
+        pcapng(self.world.topology(), &self.frames)
+    }
+
+    pub(super) fn pump(&mut self, wall: Duration, jobs: &mut VecDeque<Job>) -> Wait {
+        for _ in 0..EVENTS_AT_A_TIME {
+            self.collect(jobs);
+            let now = self.world.now();
+            match self.world.turn() {
+                Turn::Process(_) => return Wait::News,
+                Turn::Idle => {
+                    if self.world.real_time() && !self.paused {
+                        self.pace.due(wall, now, None, self.scene());
+                    } else {
+                        self.pace.stop(wall, now, Some(now));
+                    }
+                    return Wait::News;
+                }
+                Turn::Event(_) if self.paused && self.stepping.is_none() => return Wait::News,
+                Turn::Event(at) => {
+                    let due = self.pace.due(wall, now, Some(at), self.scene());
+                    if let Some(due) = due.filter(|&due| due > wall && self.stepping.is_none()) {
+                        return Wait::Until(due);
+                    }
+                    self.world.step();
+                    if self.stepping == Some(Step::Event) {
+                        self.stepping = None;
+                    }
+                    if self.stepping.is_none() && self.paused {
+                        self.pace.stop(wall, self.world.now(), Some(self.world.now()));
+                    }
+                }
+            }
+        }
+        Wait::Again
+    }
+
+    /// Virtual time between two events becomes the world's own: something comes in from outside.
+    fn catch_up(&mut self, wall: Duration) {
+        if let Turn::Process(_) = self.world.turn() {
+            return;
+        }
+        let shown = self.pace.shown(wall, self.world.now(), self.next());
+        if self.pace.rate() != 0 && self.pace.rate() != u64::MAX {
+            self.world.advance_to(shown);
+        }
+    }
+
+    fn scene(&self) -> Scene {
+        match (self.world.real_time(), self.world.frames_in_flight() > 0) {
+            (false, true) => Scene::Frames,
+            (false, false) => Scene::Still,
+            (true, true) => Scene::RealFrames,
+            (true, false) => Scene::RealStill,
+        }
+    }
+
+    fn next(&self) -> Option<Instant> {
+        match self.world.turn() {
+            Turn::Event(at) => Some(at),
+            Turn::Process(_) => Some(self.world.now()),
+            Turn::Idle => None,
+        }
+    }
+
+    fn process_of(&self, program: u32) -> Option<Pid> {
+        self.alive.iter().find(|&(_, &other)| other == program).map(|(&pid, _)| pid)
+    }
+
+    /// Takes what the world has for the shell and for the page.
+    fn collect(&mut self, jobs: &mut VecDeque<Job>) {
+        while let Some(output) = self.world.poll_output() {
+            let now = self.world.now().as_nanos();
+            match output {
+                Output::Start { pid, program } => {
+                    self.alive.insert(pid, program as u32);
+                    let given = self.world.programs().get(program);
+                    let (file, args) = given.map(|p| (p.file.clone(), p.args.clone())).unwrap_or_default();
+                    let (files, seed) = (self.files.clone(), self.seed);
+                    jobs.push_back(Job::Start(Start { pid, file, args, files, now, seed }));
+                }
+                Output::Message { pid, bytes } => jobs.push_back(Job::Message { pid, now, bytes }),
+                Output::Kill { pid } => {
+                    self.alive.remove(&pid);
+                    jobs.push_back(Job::Kill { pid });
+                }
+                Output::Gateway(request) => jobs.push_back(Job::Gateway(request)),
+            }
+        }
+        for record in self.world.drain_records() {
+            self.note(&record);
+            self.events.push(self.ingest.ingest(&record));
+            self.sockets_changed = true;
+            if let RecordKind::FrameSent { .. } = record.kind {
+                self.frames.push(record);
+            }
+        }
+    }
+
+    /// What a record means for the run itself.
+    fn note(&mut self, record: &Record) {
+        match &record.kind {
+            RecordKind::FrameSent { frame, to, .. } => {
+                let kind = self.world.topology().nodes.get(to.0 as usize).map(|node| node.kind);
+                if matches!(kind, Some(NodeKind::Host | NodeKind::Gateway)) {
+                    self.arriving.insert(*frame);
+                }
+            }
+            RecordKind::FrameLost { frame, .. } => {
+                self.arriving.remove(frame);
+            }
+            RecordKind::FrameDelivered { frame } => {
+                if self.arriving.remove(frame) && self.stepping == Some(Step::Packet) {
+                    self.stepping = None;
+                }
+            }
+            RecordKind::CallEntered { .. } | RecordKind::CallReturned { .. } => {
+                if self.stepping == Some(Step::Call) {
+                    self.stepping = None;
+                }
+            }
+            RecordKind::ProcessExited { pid, status: ExitStatus::Exited(_) | ExitStatus::Killed } => {
+                self.alive.remove(pid);
+            }
+            _ => {}
+        }
+    }
+
+    fn state(&self) -> RunState {
+        if !self.started {
+            return RunState::Fresh;
+        }
+        match self.world.rest() {
+            Rest::Finished => RunState::Finished,
+            Rest::Deadlock(_) => RunState::Deadlocked,
+            Rest::Busy | Rest::Input | Rest::RealWorld | Rest::Servers if self.paused && self.stepping.is_none() => {
+                RunState::Paused
+            }
+            Rest::Busy | Rest::Input | Rest::RealWorld | Rest::Servers => RunState::Running,
+        }
+    }
+
+    /// Where virtual time is on screen, how fast it goes and where it will stop.
+    fn clock(&self, wall: Duration) -> (Instant, u64, Option<Instant>) {
+        let now = self.world.now();
+        match self.world.turn() {
+            Turn::Process(_) => (now, 0, None),
+            Turn::Event(at) => {
+                let rate = self.pace.rate().min(NO_WAITING);
+                (self.pace.shown(wall, now, Some(at)), rate, Some(at))
+            }
+            Turn::Idle => (self.pace.shown(wall, now, None), self.pace.rate().min(NO_WAITING), None),
+        }
+    }
+
+    /// The next update that is due.
+    pub(super) fn poll_update(&mut self, wall: Duration) -> Option<Update> {
+        let state = self.state();
+        let changes = state != self.told.state;
+        if !self.events.is_empty() && (changes || wall >= self.told.events_at + BATCH_EVERY) {
+            self.told.events_at = wall;
+            return Some(Update::Events(std::mem::take(&mut self.events)));
+        }
+        if changes {
+            self.told.state = state;
+            self.told.clock = None;
+            return Some(Update::Run(state));
+        }
+        if self.clock_changed() && (self.told.clock.is_none() || wall >= self.told.clock_at + LOOK_EVERY) {
+            let (now, rate, next) = self.clock(wall);
+            self.told.clock_at = wall;
+            self.told.clock = Some(self.clock_key());
+            return Some(Update::Clock { now: now.as_nanos(), rate, next: next.map(Instant::as_nanos) });
+        }
+        if self.sockets_changed && wall >= self.told.sockets_at + LOOK_EVERY {
+            self.told.sockets_at = wall;
+            self.sockets_changed = false;
+            return Some(Update::Sockets(self.ingest.sockets(self.world.now(), &self.world.snapshot())));
+        }
+        None
+    }
+
+    /// What makes the page's own reckoning of the clock wrong when it changes.
+    fn clock_key(&self) -> (Instant, u64, Option<Instant>) {
+        match self.world.turn() {
+            Turn::Process(_) => (self.world.now(), 0, None),
+            Turn::Event(at) => (self.world.now(), self.pace.rate(), Some(at)),
+            Turn::Idle => (self.world.now(), self.pace.rate(), None),
+        }
+    }
+
+    fn clock_changed(&self) -> bool {
+        self.told.clock != Some(self.clock_key())
+    }
+
+    /// When an update that waits now will be due.
+    pub(super) fn poll_timeout(&self) -> Option<Duration> {
+        let events = (!self.events.is_empty()).then(|| self.told.events_at + BATCH_EVERY);
+        let clock = self.clock_changed().then(|| self.told.clock_at + LOOK_EVERY);
+        let sockets = self.sockets_changed.then(|| self.told.sockets_at + LOOK_EVERY);
+        [events, clock, sockets].into_iter().flatten().min()
+    }
+}

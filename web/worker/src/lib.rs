@@ -1,0 +1,16 @@
+//! The lab worker: the page's second wasm binary. It owns the world and all Python interpreters, off the page's
+//! thread.
+//!
+//! ```text
+//! page ─Command▸ shell ▸ kernel ▸ World          World ▸ kernel ─Update▸ page
+//!                  │ ▴                     Python ▸ python.mjs ▸ shell ▸ kernel
+//!                  ▾ │
+//!            python.mjs, relay
+//! ```
+//!
+//! `kernel` and `pace` know no browser; `shell` has its clock, its messages and its WebSocket.
+
+pub mod kernel;
+pub mod pace;
+pub mod relay;
+pub mod shell;

@@ -1,0 +1,250 @@
+//! The way from the lab's gateways to the relay: flows of the world become Wisp streams over one WebSocket, which is
+//! opened when the first flow asks for it and again, later and later, after it was lost. Knows no browser; time counts
+//! from any fixed point.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use bytes::Bytes;
+use socketlab_netsim::{FlowId, GatewayEvent, GatewayFact, GatewayRequest};
+use socketlab_protocol::RelayState;
+use socketlab_wisp::{Client, ClientEvent, Reason, StreamId, StreamKind};
+
+/// First wait before a lost relay is tried again; doubles up to [`LONGEST_RETRY`]. Choices.
+const FIRST_RETRY: Duration = Duration::from_millis(500);
+const LONGEST_RETRY: Duration = Duration::from_secs(16);
+
+/// What the shell has to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RelayJob {
+    /// Open a new WebSocket.
+    Connect,
+    /// Send this as one binary message.
+    Send(Bytes),
+    /// Tell the world.
+    Tell(GatewayEvent),
+    /// Tell the page.
+    Show(RelayState),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Socket {
+    Unused,
+    Connecting,
+    Open,
+    Lost { retry_at: Duration },
+}
+
+/// See the module's text.
+#[derive(Debug)]
+pub struct Relay {
+    socket: Socket,
+    client: Client,
+    streams: BTreeMap<FlowId, (StreamId, StreamKind)>,
+    flows: BTreeMap<StreamId, FlowId>,
+    next_retry: Duration,
+    jobs: VecDeque<RelayJob>,
+}
+
+impl Default for Relay {
+    fn default() -> Self {
+        Relay {
+            socket: Socket::Unused,
+            client: Client::new(),
+            streams: BTreeMap::new(),
+            flows: BTreeMap::new(),
+            next_retry: FIRST_RETRY,
+            jobs: VecDeque::new(),
+        }
+    }
+}
+
+impl Relay {
+    /// What a gateway asks for.
+    pub fn handle_request(&mut self, now: Duration, request: GatewayRequest) {
+        match request {
+            GatewayRequest::OpenTcp { flow, host, port } => self.open(now, flow, StreamKind::Tcp, &host, port),
+            GatewayRequest::OpenUdp { flow, host, port } => self.open(now, flow, StreamKind::Udp, &host, port),
+            GatewayRequest::Data { flow, bytes } => match self.streams.get(&flow) {
+                Some(&(stream, StreamKind::Tcp)) => {
+                    let taken = self.client.send(stream, &bytes);
+                    debug_assert_eq!(taken, bytes.len(), "the world keeps within its credit");
+                }
+                Some(&(stream, StreamKind::Udp)) => {
+                    self.client.send_datagram(stream, &bytes);
+                }
+                None => {}
+            },
+            GatewayRequest::Finish { flow } => {
+                if let Some(&(stream, _)) = self.streams.get(&flow) {
+                    self.client.finish(now, stream);
+                }
+            }
+            GatewayRequest::Close { flow, reset } => {
+                if let Some((stream, _)) = self.streams.remove(&flow) {
+                    self.flows.remove(&stream);
+                    if reset {
+                        self.client.abort(stream, Reason::NETWORK_ERROR);
+                    } else {
+                        self.client.close(stream, Reason::VOLUNTARY);
+                    }
+                }
+            }
+            // Wisp version 1 has no credit in this direction.
+            GatewayRequest::Consumed { .. } => {}
+        }
+        self.work_off();
+    }
+
+    /// The world is gone, and with it all flows; the WebSocket stays.
+    pub fn hang_up(&mut self) {
+        for (stream, _) in std::mem::take(&mut self.streams).into_values() {
+            self.client.abort(stream, Reason::NETWORK_ERROR);
+        }
+        self.flows.clear();
+        self.work_off();
+    }
+
+    /// The WebSocket is open.
+    pub fn handle_open(&mut self) {
+        self.socket = Socket::Open;
+        self.next_retry = FIRST_RETRY;
+        self.jobs.push_back(RelayJob::Show(RelayState::Open));
+        self.work_off();
+    }
+
+    /// A binary message came. One that is no Wisp packet is skipped: the relay may be newer than we are.
+    pub fn handle_message(&mut self, now: Duration, message: Bytes) {
+        let _skipped = self.client.handle_message(now, message);
+        self.work_off();
+    }
+
+    /// The WebSocket has closed, or could not be opened.
+    pub fn handle_lost(&mut self, now: Duration) {
+        let wait = self.next_retry;
+        self.next_retry = (wait * 2).min(LONGEST_RETRY);
+        self.socket = Socket::Lost { retry_at: now + wait };
+        self.client.handle_lost();
+        self.work_off();
+        self.client = Client::new();
+        let retry_ms = u32::try_from(wait.as_millis()).unwrap_or(u32::MAX);
+        self.jobs.push_back(RelayJob::Show(RelayState::Lost { retry_ms }));
+    }
+
+    /// When to call [`Relay::handle_timeout`].
+    pub fn poll_timeout(&self) -> Option<Duration> {
+        match self.socket {
+            Socket::Lost { retry_at } => Some(retry_at),
+            _ => self.client.poll_timeout(),
+        }
+    }
+
+    /// Time has come to `now`.
+    pub fn handle_timeout(&mut self, now: Duration) {
+        match self.socket {
+            Socket::Lost { retry_at } if retry_at <= now => self.connect(),
+            Socket::Lost { .. } => {}
+            _ => self.client.handle_timeout(now),
+        }
+        self.work_off();
+    }
+
+    /// The next thing for the shell to do.
+    pub fn poll_job(&mut self) -> Option<RelayJob> {
+        self.jobs.pop_front()
+    }
+
+    fn connect(&mut self) {
+        self.socket = Socket::Connecting;
+        self.jobs.push_back(RelayJob::Show(RelayState::Connecting));
+        self.jobs.push_back(RelayJob::Connect);
+    }
+
+    fn open(&mut self, now: Duration, flow: FlowId, kind: StreamKind, host: &str, port: u16) {
+        if self.socket == Socket::Unused {
+            self.connect();
+        }
+        let stream = match (self.socket, kind) {
+            // Between two tries there is no relay to ask.
+            (Socket::Lost { .. }, _) => None,
+            (_, StreamKind::Tcp) => self.client.open_tcp(now, host, port).ok(),
+            (_, StreamKind::Udp) => self.client.open_udp(host, port).ok(),
+        };
+        match stream {
+            Some(stream) => {
+                self.streams.insert(flow, (stream, kind));
+                self.flows.insert(stream, flow);
+            }
+            None => self.tell(GatewayEvent::Failed { flow, fact: GatewayFact::NoRelay }),
+        }
+    }
+
+    fn tell(&mut self, event: GatewayEvent) {
+        self.jobs.push_back(RelayJob::Tell(event));
+    }
+
+    fn work_off(&mut self) {
+        while let Some(event) = self.client.poll_event() {
+            self.handle_event(event);
+        }
+        while self.socket == Socket::Open
+            && let Some(message) = self.client.poll_message()
+        {
+            self.jobs.push_back(RelayJob::Send(message));
+        }
+    }
+
+    fn handle_event(&mut self, event: ClientEvent) {
+        match event {
+            ClientEvent::Opened { stream } => {
+                let Some(&flow) = self.flows.get(&stream) else { return };
+                self.tell(GatewayEvent::Opened { flow });
+                let octets = self.client.room(stream) as u64;
+                if octets > 0 {
+                    self.tell(GatewayEvent::Writable { flow, octets });
+                }
+            }
+            ClientEvent::Writable { stream, octets } => {
+                let Some(&flow) = self.flows.get(&stream) else { return };
+                self.tell(GatewayEvent::Writable { flow, octets: octets as u64 });
+            }
+            ClientEvent::Data { stream, bytes } => {
+                let Some(&flow) = self.flows.get(&stream) else { return };
+                self.tell(GatewayEvent::Data { flow, bytes });
+            }
+            ClientEvent::Closed { stream, reason, opened } => {
+                let Some(flow) = self.flows.remove(&stream) else { return };
+                self.streams.remove(&flow);
+                match (self.socket, reason) {
+                    (Socket::Lost { .. }, _) => {
+                        self.tell(GatewayEvent::Failed { flow, fact: GatewayFact::NoRelay });
+                    }
+                    // A relay that does not say when a stream is open: it was, since its target has finished.
+                    (_, Reason::VOLUNTARY) if !opened => {
+                        self.tell(GatewayEvent::Opened { flow });
+                        self.tell(GatewayEvent::Closed { flow, reset: false });
+                    }
+                    _ => self.tell(match fact(reason) {
+                        Some(fact) => GatewayEvent::Failed { flow, fact },
+                        None if !opened => GatewayEvent::Failed { flow, fact: GatewayFact::Unreachable },
+                        None => GatewayEvent::Closed { flow, reset: reason != Reason::VOLUNTARY },
+                    }),
+                }
+            }
+            // The WebSocket closes after it.
+            ClientEvent::Ready { .. } | ClientEvent::Ended { .. } => {}
+        }
+    }
+}
+
+/// What a refusal means, in the world's words. A stream may count as open when it comes: UDP always does.
+fn fact(reason: Reason) -> Option<GatewayFact> {
+    match reason {
+        Reason::REFUSED => Some(GatewayFact::Refused),
+        Reason::TIMED_OUT => Some(GatewayFact::TimedOut),
+        Reason::BLOCKED => Some(GatewayFact::NotAllowed),
+        Reason::THROTTLED => Some(GatewayFact::Throttled),
+        Reason::UNREACHABLE | Reason::INVALID => Some(GatewayFact::Unreachable),
+        _ => None,
+    }
+}
