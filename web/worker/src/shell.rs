@@ -128,6 +128,7 @@ pub fn begin() {
             });
         })),
     };
+    shell.post(&Update::Booted);
     SHELL.set(Some(shell));
 }
 
@@ -156,7 +157,6 @@ impl Shell {
         match Command::decode(bytes) {
             Ok(Command::Boot { base, relay }) => {
                 (self.base, self.relay_url) = (base, relay);
-                self.post(&Update::Booted);
                 if !has_jspi() {
                     self.python = Python::Impossible;
                     self.post(&Update::Python(PythonState::NoJspi));
