@@ -40,6 +40,8 @@ pub struct Field {
     pub label: Text,
     /// The value as shown: `13401`, `0x018 (PSH, ACK)`.
     pub value: String,
+    /// Key in the page's texts if the value is a word (`value-set`, see [`crate::value_keys`]), else empty.
+    pub value_key: Text,
     /// First octet in the frame.
     pub start: usize,
     /// One past the last octet. Equal to `start` for derived facts.

@@ -22,5 +22,6 @@ pub use event::{
 };
 pub use ingest::Ingest;
 pub use socketlab_dissect::{
-    Dissection, Expert, Field, Layer, LayerLetter, Note, TcpSummary, dissect, field_keys, note_keys,
+    Dissection, Expert, Field, Layer, LayerLetter, Note, TcpSummary, dissect, dissect_with, field_keys, note_keys,
+    value_keys,
 };
