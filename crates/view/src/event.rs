@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 use socketlab_dissect::{Expert, TcpSummary};
+use socketlab_netsim::Topology;
 
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -318,4 +319,34 @@ pub struct SocketsView {
     pub at: u64,
     /// Hosts, by node.
     pub hosts: Vec<HostRow>,
+}
+
+impl From<&Topology> for TopologyView {
+    fn from(topology: &Topology) -> Self {
+        use socketlab_netsim::NodeKind as Kind;
+        let index = |i: usize| u32::try_from(i).unwrap_or(u32::MAX);
+        let nodes = topology.nodes.iter().map(|n| TopologyNode {
+            name: n.name.clone(),
+            kind: match n.kind {
+                Kind::Host => NodeKind::Host,
+                Kind::Switch => NodeKind::Switch,
+                Kind::Router => NodeKind::Router,
+                Kind::Gateway => NodeKind::Gateway,
+            },
+            addresses: n.addresses.iter().map(ToString::to_string).collect(),
+            programs: n.programs.iter().map(|p| index(*p)).collect(),
+        });
+        let links = topology.links.iter().map(|l| TopologyLink {
+            ends: (l.ends.0.0, l.ends.1.0),
+            delay: u64::try_from(l.delay.as_nanos()).unwrap_or(u64::MAX),
+            rate: l.rate_bits_per_s.unwrap_or(0),
+        });
+        TopologyView { nodes: nodes.collect(), links: links.collect() }
+    }
+}
+
+impl From<&socketlab_netsim::Program> for ProgramInfo {
+    fn from(program: &socketlab_netsim::Program) -> Self {
+        ProgramInfo { node: program.node.0, file: program.file.clone(), forever: program.forever }
+    }
 }

@@ -10,6 +10,7 @@ mod ingest;
 pub mod keys;
 pub mod ladder;
 pub mod packets;
+mod sockets;
 pub mod text;
 pub mod time_map;
 pub mod timeline;
@@ -22,6 +23,6 @@ pub use event::{
 };
 pub use ingest::Ingest;
 pub use socketlab_dissect::{
-    Dissection, Expert, Field, Layer, LayerLetter, Note, TcpSummary, dissect, dissect_with, field_keys, note_keys,
-    value_keys,
+    Dissection, Expert, Field, Layer, LayerLetter, Note, TcpSummary, dissect, dissect_with, field_keys,
+    note_keys, value_keys,
 };

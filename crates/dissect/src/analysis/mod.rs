@@ -119,6 +119,8 @@ pub struct Summary {
     pub expert: Vec<Expert>,
     /// The one line that tcpdump(1) prints, without its time.
     pub tcpdump: String,
+    /// Whom the packet is for: the IP destination, or for ARP whom it asks or answers.
+    pub target: Option<IpAddr>,
 }
 
 /// A pair of ends without direction: the lower one first.
@@ -137,6 +139,8 @@ pub struct Analysis {
     conversations: u32,
     /// The conversation of each pair of ends; a connection that is opened again gets a new one.
     current: HashMap<Ends, u32>,
+    /// Numbers given to connections whose SYN is still to come.
+    announced: HashMap<Ends, u32>,
     streams: HashMap<u32, Stream>,
     tcpdump: tcpdump::Relative,
     /// ICMP echo requests: (identifier, sequence) → frame.
@@ -193,7 +197,20 @@ impl Analysis {
 
     /// The conversation that a pair of ends belongs to at the moment, in whichever direction. `protocol`: 6 or 17.
     pub fn conversation(&self, protocol: u8, a: SocketAddr, b: SocketAddr) -> Option<u32> {
-        self.current.get(&ends(protocol, a, b)).copied()
+        let ends = ends(protocol, a, b);
+        self.announced.get(&ends).or_else(|| self.current.get(&ends)).copied()
+    }
+
+    /// The number of the TCP connection that `a` is about to open to `b`, before its SYN is seen.
+    pub fn announce(&mut self, a: SocketAddr, b: SocketAddr) -> u32 {
+        let ends = ends(6, a, b);
+        if let Some(number) = self.announced.get(&ends) {
+            return *number;
+        }
+        let number = self.conversations;
+        self.conversations += 1;
+        self.announced.insert(ends, number);
+        number
     }
 
     fn ipv4(&mut self, at: u64, octets: &[u8], src_mac: &str, dst_mac: &str) -> Summary {
@@ -250,8 +267,10 @@ impl Analysis {
     }
 
     fn next_conversation(&mut self, ends: Ends) -> u32 {
-        let number = self.conversations;
-        self.conversations += 1;
+        let number = self.announced.remove(&ends).unwrap_or_else(|| {
+            self.conversations += 1;
+            self.conversations - 1
+        });
         self.current.insert(ends, number);
         number
     }
@@ -390,6 +409,7 @@ fn base(protocol: &str, ip: Ip) -> Summary {
         protocol: protocol.to_string(),
         source: ip.src.to_string(),
         destination: ip.dst.to_string(),
+        target: Some(ip.dst),
         ..Summary::default()
     }
 }
@@ -532,6 +552,7 @@ fn arp(octets: &[u8], src: &str, dst: &str) -> Summary {
         }
     }
     line.label = line.info.clone();
+    line.target = Some(target.into());
     line
 }
 
