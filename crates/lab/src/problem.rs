@@ -7,9 +7,9 @@ use core::fmt;
 pub struct Problem {
     /// Line of `lab.toml`, from 1; 0 if it is about no line.
     pub line: u32,
-    /// The field, such as `link[0].between`.
+    /// The field, such as `link[0].between`; empty if it is about none.
     pub field: String,
-    /// Message key for the page: `lab-unknown-field`, ...
+    /// Message key for the page, one of [`PROBLEM_KEYS`].
     pub key: &'static str,
     /// The message's parameters by name.
     pub args: Vec<(String, String)>,
@@ -18,7 +18,7 @@ pub struct Problem {
 }
 
 impl fmt::Display for Problem {
-    /// `lab.toml:12: link[0].between: there is no host or switch "sever"; did you mean "server"?`
+    /// `lab.toml:12: link[0].between: there is no host, switch or gateway "sever"; did you mean "server"?`
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("lab.toml:")?;
         if self.line > 0 {
@@ -29,4 +29,58 @@ impl fmt::Display for Problem {
         }
         write!(f, " {}", self.text)
     }
+}
+
+/// Every message key, with its English text. `{name}` stands for a parameter; a translation uses the same ones.
+pub const PROBLEM_KEYS: &[(&str, &str)] = &[
+    ("lab-syntax", "this is not TOML: {message}"),
+    ("lab-unknown-field", "there is no field \"{name}\" here; known are {known}"),
+    ("lab-unknown-field-near", "there is no field \"{name}\" here; did you mean \"{nearest}\"?"),
+    ("lab-missing-field", "the field \"{name}\" is missing; add {example}"),
+    ("lab-wrong-type", "must be {expected}, not {found}"),
+    ("lab-bad-version", "this product reads version 1, not {found}; write version = 1"),
+    ("lab-bad-name", "\"{name}\" cannot be a name; use letters, digits and hyphens, such as \"server-1\""),
+    ("lab-duplicate-name", "\"{name}\" is already the name of something in line {line}; choose another"),
+    ("lab-missing-host", "there is no host \"{name}\"; add a [[host]] with that name"),
+    ("lab-missing-host-near", "there is no host \"{name}\"; did you mean \"{nearest}\"?"),
+    ("lab-missing-node", "there is no host, switch or gateway \"{name}\"; add one with that name"),
+    ("lab-missing-node-near", "there is no host, switch or gateway \"{name}\"; did you mean \"{nearest}\"?"),
+    ("lab-bad-between", "a link joins two different nodes; write between = [\"client\", \"server\"]"),
+    (
+        "lab-switch-loop",
+        "this link closes a loop of switches, in which frames would circle for ever; remove it",
+    ),
+    ("lab-bad-address", "\"{value}\" is not an address; write it as \"10.0.0.80/24\""),
+    ("lab-duplicate-address", "{address} already belongs to \"{name}\"; choose another"),
+    ("lab-network-full", "no address is left in {network}; give addresses in a larger network"),
+    (
+        "lab-bad-route",
+        "\"{value}\" is no neighbour's address; write \"on-link\", or an address in {networks}",
+    ),
+    ("lab-bad-duration", "\"{value}\" is not a time; write it with its unit, such as \"5ms\" or \"2s\""),
+    ("lab-bad-rate", "\"{value}\" is not a rate; write it with its unit, such as \"10mbit\""),
+    ("lab-bad-chance", "{value} is not a probability; write a number from 0 to 1, such as 0.01"),
+    ("lab-bad-number", "{value} is out of range; it must be from {low} to {high}"),
+    ("lab-two-inputs", "a program has either stdin or typed; remove one"),
+    (
+        "lab-router-later",
+        "this version has no routers yet; join the hosts by a switch, or remove the [[router]]",
+    ),
+    ("lab-missing-file", "the program file \"{name}\" is not there; add it beside lab.toml"),
+    ("lab-missing-file-near", "the program file \"{name}\" is not there; did you mean \"{nearest}\"?"),
+];
+
+/// A problem with the text of its key.
+pub(crate) fn problem(
+    line: u32,
+    field: impl Into<String>,
+    key: &'static str,
+    args: &[(&str, &str)],
+) -> Problem {
+    let template = PROBLEM_KEYS.iter().find(|(k, _)| *k == key).map_or(key, |(_, text)| text);
+    let text = args
+        .iter()
+        .fold(template.to_owned(), |text, (name, value)| text.replace(&format!("{{{name}}}"), value));
+    let args = args.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    Problem { line, field: field.into(), key, args, text }
 }

@@ -87,6 +87,21 @@ impl WorldBuilder {
         }
     }
 
+    /// Another seed than the one it began with.
+    pub fn seed(&mut self, seed: u64) {
+        self.seed = seed;
+    }
+
+    /// What is connected to what so far.
+    pub fn topology(&self) -> &Topology {
+        &self.topology
+    }
+
+    /// The programs so far.
+    pub fn programs(&self) -> &[Program] {
+        &self.programs
+    }
+
     /// How all stacks behave where the RFCs leave a choice. Linux if this is not called.
     pub fn profile(&mut self, profile: Profile) {
         self.profile = profile;

@@ -1,0 +1,227 @@
+//! The lab file as it is written: its tables and fields, each with its line. What the fields mean together is
+//! `plan`'s business.
+
+use core::time::Duration;
+use std::collections::BTreeMap;
+
+use socketlab_netsim::{Chance, LinkParams};
+use toml::de::DeTable;
+
+use crate::problem::Problem;
+use crate::read::{At, Reader, Section};
+use crate::units;
+
+/// A host or gateway.
+#[derive(Clone, Debug)]
+pub(crate) struct HostEntry {
+    pub(crate) path: String,
+    pub(crate) name: At<String>,
+    pub(crate) addresses: Vec<At<String>>,
+    /// Hosts only.
+    pub(crate) default_route: Option<At<String>>,
+    /// Gateways only: name in the lab, name or address in the real world.
+    pub(crate) real: Vec<(String, String)>,
+}
+
+/// A link.
+#[derive(Clone, Debug)]
+pub(crate) struct LinkEntry {
+    pub(crate) path: String,
+    pub(crate) line: u32,
+    pub(crate) between: [At<String>; 2],
+    pub(crate) params: LinkParams,
+}
+
+/// A program.
+#[derive(Clone, Debug)]
+pub(crate) struct ProgramEntry {
+    pub(crate) path: String,
+    pub(crate) host: At<String>,
+    pub(crate) file: At<String>,
+    pub(crate) args: Vec<String>,
+    pub(crate) start: Duration,
+    pub(crate) stdin: socketlab_netsim::Stdin,
+    pub(crate) forever: bool,
+}
+
+/// The file.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct File {
+    pub(crate) title: String,
+    pub(crate) hosts: Vec<HostEntry>,
+    pub(crate) switches: Vec<At<String>>,
+    pub(crate) links: Vec<LinkEntry>,
+    pub(crate) gateways: Vec<HostEntry>,
+    pub(crate) programs: Vec<ProgramEntry>,
+}
+
+/// Smallest packet size every IPv4 host must take (RFC 791), and the most that IPv4's length field holds.
+const MTU: (i64, i64) = (576, 65_535);
+
+/// Reads the tables of a file. All that is wrong with them is in the problems.
+pub(crate) fn read(text: &str) -> (File, Vec<Problem>) {
+    let mut reader = Reader::new(text);
+    let (table, errors) = DeTable::parse_recoverable(text);
+    for error in errors {
+        let line = error.span().map_or(0, |span| reader.line(&span));
+        reader.complain(line, "", "lab-syntax", &[("message", error.message())]);
+    }
+    // What follows a slip of the pen is often read wrongly, and complaints about it mislead.
+    if !reader.problems.is_empty() {
+        return (File::default(), reader.problems);
+    }
+    let root = Section::root(table.get_ref());
+    let r = &mut reader;
+    root.only(r, &["version", "title", "host", "switch", "link", "router", "gateway", "program"]);
+    let version = root.number(r, "version", 0, i64::MAX);
+    match version {
+        Some(At { line, value }) if value != 1 => {
+            r.complain(line, "version", "lab-bad-version", &[("found", &value.to_string())]);
+        }
+        _ => {}
+    }
+    for router in root.sections(r, "router") {
+        r.complain(router.line, &router.path, "lab-router-later", &[]);
+    }
+    let title = root.text(r, "title").map(|t| t.value).unwrap_or_default();
+    let hosts = root.sections(r, "host").iter().filter_map(|s| host(r, s)).collect();
+    let switches = root.sections(r, "switch").iter().filter_map(|s| switch(r, s)).collect();
+    let links = root.sections(r, "link").iter().filter_map(|s| link(r, s)).collect();
+    let gateways: Vec<_> = root.sections(r, "gateway").iter().filter_map(|s| gateway(r, s)).collect();
+    let programs = root.sections(r, "program").iter().filter_map(|s| program(r, s)).collect();
+    let file = File { title, hosts, switches, links, gateways, programs };
+    unique_names(r, &file);
+    (file, reader.problems)
+}
+
+fn name(r: &mut Reader<'_>, section: &Section<'_, '_>, example: &str) -> Option<At<String>> {
+    let name = section.required(r, "name", &format!("name = \"{example}\""))?;
+    // RFC 1123 2.1: a host's name is a label of letters, digits and hyphens.
+    let label = |n: &str| {
+        (1..=63).contains(&n.len())
+            && n.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+            && !n.starts_with('-')
+            && !n.ends_with('-')
+    };
+    if !label(&name.value) {
+        r.complain(name.line, &section.field("name"), "lab-bad-name", &[("name", &name.value)]);
+    }
+    Some(name)
+}
+
+fn host(r: &mut Reader<'_>, section: &Section<'_, '_>) -> Option<HostEntry> {
+    section.only(r, &["name", "address", "default_route"]);
+    let addresses = section.texts(r, "address");
+    let default_route = section.text(r, "default_route");
+    let name = name(r, section, "server")?;
+    Some(HostEntry { path: section.path.clone(), name, addresses, default_route, real: Vec::new() })
+}
+
+fn switch(r: &mut Reader<'_>, section: &Section<'_, '_>) -> Option<At<String>> {
+    section.only(r, &["name"]);
+    name(r, section, "lan")
+}
+
+fn gateway(r: &mut Reader<'_>, section: &Section<'_, '_>) -> Option<HostEntry> {
+    section.only(r, &["name", "address", "real"]);
+    let addresses = section.texts(r, "address");
+    let mut real = Vec::new();
+    for entry in section.sections(r, "real") {
+        entry.only(r, &["name", "target"]);
+        let name = entry.required(r, "name", "name = \"relay\"");
+        let target = entry.required(r, "target", "target = \"127.0.0.1\"");
+        if let (Some(name), Some(target)) = (name, target) {
+            real.push((name.value, target.value));
+        }
+    }
+    let name = name(r, section, "internet")?;
+    Some(HostEntry { path: section.path.clone(), name, addresses, default_route: None, real })
+}
+
+fn link(r: &mut Reader<'_>, section: &Section<'_, '_>) -> Option<LinkEntry> {
+    section.only(
+        r,
+        &["between", "delay", "rate", "loss", "jitter", "duplicate", "reorder", "corrupt", "queue", "mtu"],
+    );
+    let default = LinkParams::default();
+    let chance =
+        |r: &mut Reader<'_>, name| section.chance(r, name).map_or(Chance::NEVER, Chance::per_million);
+    let params = LinkParams {
+        delay: section.parsed(r, "delay", "lab-bad-duration", units::duration).unwrap_or(default.delay),
+        jitter: section.parsed(r, "jitter", "lab-bad-duration", units::duration).unwrap_or(default.jitter),
+        rate_bits_per_s: section.parsed(r, "rate", "lab-bad-rate", units::rate),
+        queue: section.number(r, "queue", 1, 1_000_000).map_or(default.queue, |n| n.value as usize),
+        loss: chance(r, "loss"),
+        duplicate: chance(r, "duplicate"),
+        reorder: chance(r, "reorder"),
+        corrupt: chance(r, "corrupt"),
+        mtu: section.number(r, "mtu", MTU.0, MTU.1).map_or(default.mtu, |n| n.value as usize),
+    };
+    let field = section.field("between");
+    let between = section.texts(r, "between");
+    match <[At<String>; 2]>::try_from(between) {
+        Ok(between) if between[0].value != between[1].value => {
+            Some(LinkEntry { path: field, line: section.line, between, params })
+        }
+        Ok([first, _]) => {
+            r.complain(first.line, &field, "lab-bad-between", &[]);
+            None
+        }
+        Err(found) => {
+            let line = found.first().map_or(section.line, |first| first.line);
+            r.complain(line, &field, "lab-bad-between", &[]);
+            None
+        }
+    }
+}
+
+fn program(r: &mut Reader<'_>, section: &Section<'_, '_>) -> Option<ProgramEntry> {
+    use socketlab_netsim::Stdin;
+
+    section.only(r, &["host", "file", "args", "start", "stdin", "typed", "forever"]);
+    let host = section.required(r, "host", "host = \"server\"");
+    let file = section.required(r, "file", "file = \"server.py\"");
+    let args = section.texts(r, "args").into_iter().map(|arg| arg.value).collect();
+    let start = section.parsed(r, "start", "lab-bad-duration", units::duration).unwrap_or_default();
+    let text = section.text(r, "stdin");
+    let typed = section.pairs(r, "typed");
+    let stdin = match (text, typed) {
+        (Some(text), Some(_)) => {
+            r.complain(text.line, &section.field("stdin"), "lab-two-inputs", &[]);
+            Stdin::Open
+        }
+        (Some(text), None) => Stdin::Text(text.value),
+        (None, Some(pairs)) => {
+            let mut lines = Vec::new();
+            for (at, text) in pairs {
+                match units::duration(&at.value) {
+                    Some(after) => lines.push((after, text)),
+                    None => {
+                        let field = section.field("typed");
+                        r.complain(at.line, &field, "lab-bad-duration", &[("value", &at.value)]);
+                    }
+                }
+            }
+            Stdin::Typed(lines)
+        }
+        (None, None) => Stdin::Open,
+    };
+    let forever = section.flag(r, "forever");
+    Some(ProgramEntry { path: section.path.clone(), host: host?, file: file?, args, start, stdin, forever })
+}
+
+fn unique_names(r: &mut Reader<'_>, file: &File) {
+    let mut lines: BTreeMap<String, u32> = BTreeMap::new();
+    let hosts = file.hosts.iter().chain(&file.gateways).map(|host| &host.name);
+    let mut names: Vec<&At<String>> = hosts.chain(&file.switches).collect();
+    names.sort_by_key(|name| name.line);
+    for At { line, value } in names {
+        match lines.get(&value.to_ascii_lowercase()) {
+            Some(first) => {
+                let first = first.to_string();
+                r.complain(*line, "name", "lab-duplicate-name", &[("name", value), ("line", &first)]);
+            }
+            None => _ = lines.insert(value.to_ascii_lowercase(), *line),
+        }
+    }
+}

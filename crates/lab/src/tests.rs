@@ -1,0 +1,227 @@
+use std::collections::BTreeMap;
+
+use socketlab_netsim::NodeKind;
+
+use crate::{Lab, PROBLEM_KEYS, library};
+
+/// Parses `toml` and compares what is wrong with it, as the command line prints it.
+fn check(toml: &str, expected: &[&str]) {
+    let found: Vec<String> = match Lab::parse(toml) {
+        Ok(_) => Vec::new(),
+        Err(problems) => problems.iter().map(ToString::to_string).collect(),
+    };
+    assert_eq!(found, expected, "in:\n{toml}");
+}
+
+#[test]
+fn unknown_fields_name_line_field_and_fix() {
+    check(
+        "version = 1\n\n[[host]]\nname = \"a\"\nadress = \"10.0.0.1/24\"\n",
+        &["lab.toml:5: host[0].adress: there is no field \"adress\" here; did you mean \"address\"?"],
+    );
+    check(
+        "colour = \"red\"\n",
+        &[
+            "lab.toml:1: colour: there is no field \"colour\" here; known are version, title, host, switch, link, \
+           router, gateway, program",
+        ],
+    );
+    check(
+        "[[host]]\nname = \"a\"\n[[link]]\nbetween = [\"a\", \"b\"]\ndeley = \"1ms\"\n",
+        &[
+            "lab.toml:4: link[0].between: there is no host, switch or gateway \"b\"; did you mean \"a\"?",
+            "lab.toml:5: link[0].deley: there is no field \"deley\" here; did you mean \"delay\"?",
+        ],
+    );
+}
+
+#[test]
+fn a_link_to_a_missing_host_names_line_field_and_fix() {
+    let two = "[[host]]\nname = \"server\"\n[[host]]\nname = \"client\"\n";
+    check(
+        &format!("{two}[[link]]\nbetween = [\"client\", \"sever\"]\n"),
+        &[
+            "lab.toml:6: link[0].between: there is no host, switch or gateway \"sever\"; did you mean \"server\"?",
+        ],
+    );
+    check(
+        &format!("{two}[[link]]\nbetween = [\n  \"client\",\n  \"printer\",\n]\n"),
+        &[
+            "lab.toml:8: link[0].between: there is no host, switch or gateway \"printer\"; add one with that name",
+        ],
+    );
+    check(
+        &format!("{two}[[link]]\nbetween = [\"client\"]\n"),
+        &[
+            "lab.toml:6: link[0].between: a link joins two different nodes; write between = [\"client\", \"server\"]",
+        ],
+    );
+    check(
+        &format!("{two}[[program]]\nhost = \"sevrer\"\nfile = \"a.py\"\n"),
+        &["lab.toml:6: program[0].host: there is no host \"sevrer\"; did you mean \"server\"?"],
+    );
+}
+
+#[test]
+fn values_that_mean_nothing_say_how_to_write_them() {
+    check(
+        "[[host]]\nname = \"a\"\naddress = \"10.0.0.256/24\"\n",
+        &["lab.toml:3: host[0].address: \"10.0.0.256/24\" is not an address; write it as \"10.0.0.80/24\""],
+    );
+    let link = "[[host]]\nname = \"a\"\n[[switch]]\nname = \"s\"\n[[link]]\nbetween = [\"a\", \"s\"]\n";
+    check(
+        &format!("{link}delay = \"5\"\nrate = \"fast\"\nloss = 2\nqueue = 0\njitter = 3\n"),
+        &[
+            "lab.toml:7: link[0].delay: \"5\" is not a time; write it with its unit, such as \"5ms\" or \"2s\"",
+            "lab.toml:8: link[0].rate: \"fast\" is not a rate; write it with its unit, such as \"10mbit\"",
+            "lab.toml:9: link[0].loss: 2 is not a probability; write a number from 0 to 1, such as 0.01",
+            "lab.toml:10: link[0].queue: 0 is out of range; it must be from 1 to 1000000",
+            "lab.toml:11: link[0].jitter: must be a text in quotes, not integer",
+        ],
+    );
+    check("version = 2\n", &["lab.toml:1: version: this product reads version 1, not 2; write version = 1"]);
+    check("[[host]]\n", &["lab.toml:1: host[0].name: the field \"name\" is missing; add name = \"server\""]);
+    check(
+        "[[host]]\nname = \"å ä\"\n",
+        &[
+            "lab.toml:2: host[0].name: \"å ä\" cannot be a name; use letters, digits and hyphens, such as \"server-1\"",
+        ],
+    );
+    check(
+        "[[host]]\nname = \"a\"\n[[program]]\nhost = \"a\"\nfile = \"a.py\"\nstdin = \"x\"\ntyped = [[\"1s\", \"x\"]]\n",
+        &["lab.toml:6: program[0].stdin: a program has either stdin or typed; remove one"],
+    );
+}
+
+#[test]
+fn what_exists_twice_or_in_a_circle_is_refused() {
+    check(
+        "[[host]]\nname = \"a\"\n[[switch]]\nname = \"A\"\n",
+        &["lab.toml:4: name: \"A\" is already the name of something in line 2; choose another"],
+    );
+    check(
+        "[[host]]\nname = \"a\"\naddress = \"10.0.0.1\"\n[[host]]\nname = \"b\"\naddress = \"10.0.0.1/24\"\n",
+        &["lab.toml:6: host[1].address: 10.0.0.1 already belongs to \"a\"; choose another"],
+    );
+    check(
+        "[[switch]]\nname = \"s\"\n[[switch]]\nname = \"t\"\n[[link]]\nbetween = [\"s\", \"t\"]\n[[link]]\nbetween = [\"t\", \"s\"]\n",
+        &[
+            "lab.toml:7: link[1].between: this link closes a loop of switches, in which frames would circle for ever; remove it",
+        ],
+    );
+    check(
+        "[[host]]\nname = \"a\"\naddress = \"10.0.0.1/31\"\n[[host]]\nname = \"b\"\n",
+        &["lab.toml:5: host[1]: no address is left in 10.0.0.0/31; give addresses in a larger network"],
+    );
+}
+
+#[test]
+fn routers_are_not_ignored_in_silence() {
+    check(
+        "[[router]]\nname = \"r\"\nnat = true\n",
+        &[
+            "lab.toml:1: router[0]: this version has no routers yet; join the hosts by a switch, or remove the [[router]]",
+        ],
+    );
+}
+
+#[test]
+fn a_file_that_is_not_toml_says_where() {
+    let problems = Lab::parse("version = 1\n[[host]\nname = \"a\"\n").unwrap_err();
+    assert_eq!(problems[0].line, 2, "{problems:?}");
+    assert_eq!(problems[0].key, "lab-syntax");
+}
+
+#[test]
+fn every_problem_has_a_key_and_all_its_parameters() {
+    for (_, template) in PROBLEM_KEYS {
+        assert_eq!(template.matches('{').count(), template.matches('}').count());
+    }
+    let broken =
+        "version = 9\nx = 1\n[[host]]\nname = \"a\"\naddress = \"?\"\ndefault_route = \"10.9.9.9\"\n";
+    for problem in Lab::parse(broken).unwrap_err() {
+        assert!(PROBLEM_KEYS.iter().any(|(key, _)| *key == problem.key), "{problem:?}");
+        assert!(!problem.text.contains('{'), "{problem:?}");
+    }
+}
+
+#[test]
+fn addresses_are_given_out_in_order() {
+    let lab = Lab::parse(
+        "[[host]]\nname = \"a\"\n[[host]]\nname = \"b\"\naddress = \"10.0.0.2/24\"\n[[host]]\nname = \"c\"\n",
+    )
+    .unwrap();
+    let topology = lab.topology();
+    let shown: Vec<String> = topology.nodes.iter().map(|n| format!("{} {:?}", n.name, n.addresses)).collect();
+    assert_eq!(shown, ["a [10.0.0.1]", "b [10.0.0.2]", "c [10.0.0.3]", "lan []"]);
+    assert_eq!(topology.nodes[3].kind, NodeKind::Switch);
+    assert_eq!(topology.links.len(), 3);
+}
+
+#[test]
+fn each_network_has_its_own_addresses() {
+    let lab = Lab::parse(
+        "[[host]]\nname = \"a\"\n[[host]]\nname = \"b\"\n[[host]]\nname = \"c\"\n\
+         [[link]]\nbetween = [\"a\", \"b\"]\n[[link]]\nbetween = [\"b\", \"c\"]\n",
+    )
+    .unwrap();
+    let shown: Vec<String> = lab.topology().nodes.iter().map(|n| format!("{:?}", n.addresses)).collect();
+    assert_eq!(shown, ["[10.0.0.1]", "[10.0.0.2, 10.0.1.1]", "[10.0.1.2]"]);
+}
+
+#[test]
+fn a_missing_program_file_is_named_with_the_line_that_wants_it() {
+    let lab =
+        Lab::parse("[[host]]\nname = \"a\"\n[[program]]\nhost = \"a\"\nfile = \"server.py\"\n").unwrap();
+    let files: BTreeMap<String, String> = [("sever.py".to_owned(), String::new())].into();
+    let problems = lab.check_files(&files);
+    assert_eq!(
+        problems[0].to_string(),
+        "lab.toml:5: program[0].file: the program file \"server.py\" is not there; did you mean \"sever.py\"?"
+    );
+    assert_eq!(lab.check_files(&[("server.py".to_owned(), String::new())].into()), []);
+}
+
+#[test]
+fn shipped_labs_are_sound() {
+    let names: Vec<_> = library().iter().map(|lab| lab.name).collect();
+    assert_eq!(names, ["sensors", "sensors-udp", "real-world"]);
+    for shipped in library() {
+        let lab =
+            Lab::parse(shipped.toml).unwrap_or_else(|problems| panic!("{}: {problems:?}", shipped.name));
+        let files: BTreeMap<String, String> =
+            shipped.files.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
+        assert_eq!(lab.check_files(&files), [], "{}", shipped.name);
+        assert_eq!(lab.programs().len(), files.len(), "{}: every file is run", shipped.name);
+        assert_eq!(lab.title(), shipped.sv.title);
+        for (name, text) in shipped.files {
+            assert!(
+                (8..=15).contains(&text.lines().count()),
+                "{}/{name} is of a length to read",
+                shipped.name
+            );
+        }
+        let tasks =
+            |body: &str| body.lines().filter(|line| line.starts_with(|c: char| c.is_ascii_digit())).count();
+        assert_eq!(tasks(shipped.en.body), tasks(shipped.sv.body), "{}: two languages", shipped.name);
+        assert!(tasks(shipped.en.body) >= 4);
+    }
+}
+
+#[test]
+fn the_opening_lab_is_the_slides_scene() {
+    let lab = Lab::parse(library()[0].toml).unwrap();
+    let topology = lab.topology();
+    let hosts: Vec<String> = topology.nodes.iter().map(|n| format!("{} {:?}", n.name, n.addresses)).collect();
+    assert_eq!(
+        hosts,
+        [
+            "sensor1 [10.0.0.11]",
+            "sensor2 [10.0.0.12]",
+            "sensor3 [10.0.0.13]",
+            "sensor4 [10.0.0.14]",
+            "server [10.0.0.80]",
+            "lan []"
+        ]
+    );
+}
