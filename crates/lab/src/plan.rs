@@ -326,7 +326,7 @@ impl Macs {
             Some(IpAddr::V4(v4)) => v4.octets()[3],
             _ => 0,
         };
-        let readable = MacAddr([2, 0, 0, network as u8, last / 100, (last / 10 % 10) << 4 | last % 10]);
+        let readable = MacAddr([2, 0, 0, network as u8, last / 100, ((last / 10 % 10) << 4) | (last % 10)]);
         let mut mac = readable;
         let mut number: u16 = 0;
         while last == 0 && number == 0 || !self.given.insert(mac) {
