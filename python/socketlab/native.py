@@ -5,6 +5,8 @@ hands the baton of the next one over and waits for its own. When nothing is runn
 reads the socket.
 
     python3 native.py FD PID NOW SEED FILE [ARGUMENT]...
+
+FD is the socket, and may be standard input.
 """
 
 import _thread
@@ -23,7 +25,9 @@ class Native:
         import fcntl
 
         self._fd = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _FD_FLOOR)
-        os.close(fd)
+        nothing = os.open(os.devnull, os.O_RDWR)
+        os.dup2(nothing, fd)
+        os.close(nothing)
         self._batons = {1: self._new_baton()}
         self._mail = {}
         self._next = None

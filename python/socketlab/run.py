@@ -81,7 +81,7 @@ def main(path, argv=(), *, pid=1, now=0, seed=0):
     os.getpid = lambda: pid
     stdio.install()
     sys.argv = [path, *argv]
-    _import_from_here()
+    _import_from(os.path.dirname(path))
     module = type(sys)("__main__")
     module.__file__ = path
     module.__builtins__ = builtins
@@ -273,16 +273,16 @@ def _add_site_builtins():
         builtins.help = _sitebuiltins._Helper()
 
 
-def _import_from_here():
-    """Makes the files in the current directory importable, under relative names as `where` expects, and lets them
-    shadow the standard library as they would in CPython."""
+def _import_from(folder):
+    """Makes the files beside the program importable, under relative names as `where` expects, and lets them shadow
+    the standard library as they would in CPython."""
     from importlib.machinery import SOURCE_SUFFIXES, FileFinder, SourceFileLoader
 
-    here = os.getcwd()
+    here = os.path.join(os.getcwd(), folder).rstrip(os.sep)
     shim = os.path.dirname(_SHIM.rstrip(os.sep))
     sys.path[:] = [here, *(entry for entry in sys.path if entry not in ("", here, shim))]
     finder = FileFinder(here, (SourceFileLoader, SOURCE_SUFFIXES))
-    finder.path = ""
+    finder.path = folder
     sys.path_importer_cache[here] = finder
     for entry in os.listdir(here):
         name = entry[:-3] if entry.endswith(".py") else entry

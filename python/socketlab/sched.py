@@ -96,7 +96,7 @@ def call_within(timeout, op, *args):
         return call(op, *args, timeout)
     deadline = now + timeout
     while True:
-        answer = exchange(op, *args, max(deadline - now, 0))
+        answer = exchange(op, *args, max(deadline - now, 1))
         if answer[0] != "EINTR":
             return answer
         on_interrupt()

@@ -1,2 +1,67 @@
-//! placeholder
-fn main() {}
+//! The `socketlab` binary.
+//!
+//! ```text
+//! socketlab run LAB      a lab's programs in this machine's Python, in virtual time        run
+//! socketlab labs         the labs that ship with it                                        labs
+//! socketlab new DIR      a lab to begin with                                               labs
+//! socketlab serve        the page and the relay                                            socketlab-server
+//! ```
+//!
+//! Exit status: 0 all well, 1 a program failed or never ended, 2 the lab or the command line is wrong.
+
+mod duration;
+mod labs;
+mod run;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+/// A network lab for real Python socket programs
+#[derive(Parser)]
+#[command(name = "socketlab", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run a lab's programs on simulated hosts, in virtual time
+    Run(run::RunOptions),
+    /// List the labs that ship with socketlab
+    Labs,
+    /// Write a lab to begin with
+    New(labs::NewOptions),
+    /// Serve the page, and carry its connections to real servers
+    Serve(socketlab_server::ServeOptions),
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Run(options) => run::run(&options),
+        Command::Labs => labs::list(),
+        Command::New(options) => labs::create(&options),
+        Command::Serve(options) => serve(options),
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            complain(&format!("{error:#}"));
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn serve(options: socketlab_server::ServeOptions) -> Result<ExitCode> {
+    tokio::runtime::Runtime::new()?.block_on(socketlab_server::serve(options))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A message of our own, beside what programs print.
+fn complain(text: &str) {
+    // Nobody is left to tell when standard error is gone.
+    drop(writeln!(std::io::stderr(), "socketlab: {text}"));
+}

@@ -1,0 +1,92 @@
+//! What programs print: kept for the report, and passed through line by line as it comes.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+use socketlab_netsim::{Stream, World};
+
+/// What one program has printed.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Printed {
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+/// All programs' consoles.
+pub(crate) struct Console {
+    printed: Vec<Printed>,
+    /// What is put before each line; empty when there is only one program.
+    prefixes: Vec<String>,
+    /// The beginning of a line whose end has not come, by program and whether it is an error line.
+    begun: BTreeMap<(usize, bool), String>,
+    quiet: bool,
+}
+
+impl Console {
+    /// `quiet`: nothing is passed through.
+    pub(crate) fn new(world: &World, quiet: bool) -> Console {
+        let programs = world.programs();
+        let prefixes = programs.iter().map(|program| {
+            let sharing = programs.iter().filter(|other| other.host == program.host).count();
+            match (programs.len(), sharing) {
+                (1, _) => String::new(),
+                (_, 1) => format!("[{}] ", program.host),
+                _ => format!("[{} {}] ", program.host, program.file),
+            }
+        });
+        let prefixes = prefixes.collect();
+        Console { printed: vec![Printed::default(); programs.len()], prefixes, begun: BTreeMap::new(), quiet }
+    }
+
+    /// What a program has printed so far.
+    pub(crate) fn printed(&self, program: usize) -> Printed {
+        self.printed.get(program).cloned().unwrap_or_default()
+    }
+
+    /// A program prints.
+    pub(crate) fn print(&mut self, program: usize, stream: Stream, text: &str) -> io::Result<()> {
+        let Some(printed) = self.printed.get_mut(program) else { return Ok(()) };
+        let error = match stream {
+            Stream::Stdin => return Ok(()),
+            Stream::Stdout => false,
+            Stream::Stderr => true,
+        };
+        if error { &mut printed.stderr } else { &mut printed.stdout }.push_str(text);
+        if self.quiet {
+            return Ok(());
+        }
+        let prefix = self.prefixes.get(program).map_or("", String::as_str);
+        if prefix.is_empty() {
+            return put(error, text);
+        }
+        let line = self.begun.entry((program, error)).or_default();
+        line.push_str(text);
+        if let Some(end) = line.rfind('\n') {
+            let rest = line.split_off(end + 1);
+            let lines: String = line.split_inclusive('\n').map(|line| format!("{prefix}{line}")).collect();
+            *line = rest;
+            put(error, &lines)?;
+        }
+        Ok(())
+    }
+
+    /// Lines that were never ended.
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
+        for ((program, error), line) in core::mem::take(&mut self.begun) {
+            if !line.is_empty() {
+                let prefix = self.prefixes.get(program).map_or("", String::as_str);
+                put(error, &format!("{prefix}{line}\n"))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn put(error: bool, text: &str) -> io::Result<()> {
+    if error {
+        return io::stderr().write_all(text.as_bytes());
+    }
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()
+}

@@ -1,0 +1,252 @@
+//! The loop between the programs' processes and the world. Virtual time jumps from event to event; only while a
+//! program computes does anybody wait.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::{Context, Result, bail};
+use socketlab_netsim::{
+    ExitStatus, NodeKind, Output, PacketId, Record, RecordKind, Rest, Stdin, Stream, Turn, World,
+};
+use socketlab_stack::{CallId, Instant, Pid};
+
+use super::RunOptions;
+use super::console::Console;
+use super::process::{Heard, Process};
+use super::python::Python;
+use super::source::Folders;
+
+/// Status of a program that we ended by force: death by SIGKILL.
+const KILLED_BY_US: i32 = -9;
+
+/// How the run ended.
+pub(crate) struct End {
+    pub(crate) ending: Ending,
+    /// By program; none: it had not ended.
+    pub(crate) statuses: Vec<Option<ExitStatus>>,
+    /// Records of the frames, if they are asked for.
+    pub(crate) frames: Vec<Record>,
+    pub(crate) frame_count: usize,
+    /// By Ctrl-C.
+    pub(crate) interrupted: bool,
+}
+
+/// Why the run ended.
+pub(crate) enum Ending {
+    /// Every program ended.
+    Finished,
+    /// `--until` was reached.
+    Timeout,
+    /// All wait, and nothing will wake one.
+    Deadlock(Vec<Waiting>),
+}
+
+/// A call that is not answered.
+#[derive(Clone, Debug)]
+pub(crate) struct Waiting {
+    pub(crate) program: usize,
+    pub(crate) thread: u32,
+    pub(crate) name: &'static str,
+    pub(crate) args: String,
+    pub(crate) place: String,
+}
+
+struct Run<'a> {
+    world: &'a mut World,
+    python: &'a Python,
+    folders: &'a Folders,
+    console: &'a mut Console,
+    options: &'a RunOptions,
+    processes: BTreeMap<Pid, Process>,
+    programs: BTreeMap<Pid, usize>,
+    calls: BTreeMap<CallId, Waiting>,
+    packets: BTreeSet<PacketId>,
+    end: End,
+}
+
+/// Runs the lab to its end.
+pub(crate) fn drive(
+    world: &mut World,
+    python: &Python,
+    folders: &Folders,
+    console: &mut Console,
+    options: &RunOptions,
+) -> Result<End> {
+    if let Some(gateway) = world.topology().nodes.iter().find(|node| node.kind == NodeKind::Gateway) {
+        bail!(
+            "the lab has a gateway to the real world (`{}`), which `socketlab run` cannot open yet: run the lab in the page (`socketlab serve`)",
+            gateway.name
+        );
+    }
+    let interrupted = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        signal_hook::flag::register(signal, Arc::clone(&interrupted)).context("no way to hear Ctrl-C")?;
+    }
+    let statuses = vec![None; world.programs().len()];
+    let end =
+        End { ending: Ending::Finished, statuses, frames: Vec::new(), frame_count: 0, interrupted: false };
+    let mut run = Run {
+        world,
+        python,
+        folders,
+        console,
+        options,
+        processes: BTreeMap::new(),
+        programs: BTreeMap::new(),
+        calls: BTreeMap::new(),
+        packets: BTreeSet::new(),
+        end,
+    };
+    run.world.start();
+    run.until_the_end(&interrupted)?;
+    run.console.flush()?;
+    Ok(run.end)
+}
+
+impl Run<'_> {
+    fn until_the_end(&mut self, interrupted: &AtomicBool) -> Result<()> {
+        let until = Instant::ZERO + self.options.until;
+        loop {
+            while let Some(output) = self.world.poll_output() {
+                self.put_out(output)?;
+            }
+            self.read_records()?;
+            if interrupted.load(Ordering::Relaxed) {
+                self.end.interrupted = true;
+                return Ok(());
+            }
+            match self.world.turn() {
+                Turn::Process(pid) => self.listen_to(pid, interrupted)?,
+                Turn::Event(at) if at <= until => self.world.step(),
+                Turn::Event(_) => {
+                    self.world.advance_to(until);
+                    self.end.ending = Ending::Timeout;
+                    return Ok(());
+                }
+                Turn::Idle => {
+                    if let Rest::Deadlock(calls) = self.world.rest() {
+                        let waiting = calls.iter().filter_map(|call| self.calls.get(call).cloned());
+                        self.end.ending = Ending::Deadlock(waiting.collect());
+                    }
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    fn put_out(&mut self, output: Output) -> Result<()> {
+        match output {
+            Output::Start { pid, program } => self.start(pid, program),
+            Output::Message { pid, bytes } => {
+                if let Some(process) = self.processes.get_mut(&pid) {
+                    process.send(&bytes).context("a program cannot be spoken to")?;
+                }
+                Ok(())
+            }
+            Output::Kill { pid } => {
+                self.processes.remove(&pid);
+                Ok(())
+            }
+            // A lab with a gateway was turned away.
+            Output::Gateway(_) => Ok(()),
+        }
+    }
+
+    fn start(&mut self, pid: Pid, number: usize) -> Result<()> {
+        let Some(program) = self.world.programs().get(number) else { return Ok(()) };
+        let mut command = self.python.command();
+        command
+            // The socket is standard input.
+            .args(["0", &pid.to_string(), &self.world.now().as_nanos().to_string()])
+            .arg(self.options.seed.to_string())
+            .arg(&program.file)
+            .args(&program.args)
+            .current_dir(self.folders.of(&program.host));
+        let typed_by_nobody = program.stdin == Stdin::Open;
+        self.processes.insert(pid, Process::start(command, self.folders.file(&format!("{pid}.log")))?);
+        self.programs.insert(pid, number);
+        if typed_by_nobody {
+            self.world.stdin(pid, "");
+        }
+        Ok(())
+    }
+
+    /// Waits for the message of the process whose turn it is.
+    fn listen_to(&mut self, pid: Pid, interrupted: &AtomicBool) -> Result<()> {
+        let Some(process) = self.processes.get_mut(&pid) else { bail!("process {pid} never started") };
+        let stop = || interrupted.load(Ordering::Relaxed);
+        match process.receive(self.options.cpu_limit, &stop).context("a program cannot be heard")? {
+            Heard::Message(message) => {
+                if let Err(error) = self.world.handle_message(pid, &message) {
+                    self.put_down(
+                        pid,
+                        KILLED_BY_US,
+                        &format!("socketlab: a message it sent cannot be read: {error}\n"),
+                    )?;
+                }
+            }
+            Heard::Ended(status) => {
+                let words = process.last_words();
+                self.put_down(pid, status, &words)?;
+            }
+            Heard::Silent => {
+                let limit = self.options.cpu_limit.as_secs_f64();
+                self.put_down(
+                    pid,
+                    KILLED_BY_US,
+                    &format!("socketlab: stopped: it computed for {limit} s without any system call (--cpu-limit)\n"),
+                )?;
+            }
+            Heard::Interrupted => {}
+        }
+        Ok(())
+    }
+
+    /// A process is over that did not say so itself.
+    fn put_down(&mut self, pid: Pid, status: i32, words: &str) -> Result<()> {
+        if let Some(program) = self.programs.get(&pid) {
+            self.console.print(*program, Stream::Stderr, words)?;
+        }
+        self.processes.remove(&pid);
+        self.world.exited(pid, status);
+        Ok(())
+    }
+
+    fn read_records(&mut self) -> Result<()> {
+        for record in self.world.drain_records() {
+            match &record.kind {
+                RecordKind::Console { pid, stream, text } => {
+                    if let Some(program) = self.programs.get(pid) {
+                        self.console.print(*program, *stream, text)?;
+                    }
+                }
+                RecordKind::ProcessExited { pid, status } => {
+                    if let Some(slot) = self.programs.get(pid).and_then(|p| self.end.statuses.get_mut(*p)) {
+                        *slot = Some(status.clone());
+                    }
+                    self.processes.remove(pid);
+                }
+                RecordKind::CallEntered { call, pid, tid, name, args, place, .. } => {
+                    if let Some(&program) = self.programs.get(pid) {
+                        let (args, place) = (args.clone(), place.clone());
+                        self.calls.insert(*call, Waiting { program, thread: *tid, name, args, place });
+                    }
+                }
+                RecordKind::CallReturned { call, .. } => {
+                    self.calls.remove(call);
+                }
+                RecordKind::FrameSent { packet, .. } => {
+                    if self.packets.insert(*packet) {
+                        self.end.frame_count += 1;
+                    }
+                    if self.options.pcap.is_some() {
+                        self.end.frames.push(record);
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,108 @@
+//! `socketlab run`: a lab's programs in this machine's Python, on the simulated network, in virtual time.
+//!
+//! ```text
+//! source   what LAB means: a folder, a lab.toml or a shipped lab
+//! python   the machine's Python, and the shim it needs
+//! process  one program as a child process, its messages over a socket
+//! drive    the loop between the processes and the world
+//! console  what programs print, as it comes
+//! report   how it ended, as JSON or as sentences
+//! ```
+
+mod console;
+mod drive;
+mod process;
+mod python;
+mod report;
+mod source;
+
+use core::time::Duration;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::{Args, ValueEnum};
+
+use crate::complain;
+
+/// The flags of `socketlab run`.
+#[derive(Args, Debug)]
+pub(crate) struct RunOptions {
+    /// A folder with a lab.toml, a lab.toml, or the name of a shipped lab (see `socketlab labs`)
+    pub(crate) lab: String,
+
+    /// Print one JSON object at the end, instead of what the programs print as it comes
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Write all frames to FILE, for Wireshark or tshark (pcapng)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) pcap: Option<PathBuf>,
+
+    /// Decides initial sequence numbers, ephemeral ports, the links' faults and Python's `random`
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+
+    /// Stop after this much virtual time
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = crate::duration::parse)]
+    pub(crate) until: Duration,
+
+    /// How the hosts' network stacks behave where Linux and the RFCs differ
+    #[arg(long, value_enum, default_value_t = Profile::Linux)]
+    pub(crate) profile: Profile,
+
+    /// The Python to run the programs in (3.10 or later)
+    #[arg(long, value_name = "PATH", default_value = "python3")]
+    pub(crate) python: PathBuf,
+
+    /// Stop a program that computes this long, in real time, without any system call
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = crate::duration::parse)]
+    pub(crate) cpu_limit: Duration,
+}
+
+/// See [`RunOptions::profile`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Profile {
+    /// As Linux 6 does
+    Linux,
+    /// As the RFCs say
+    Rfc,
+}
+
+/// Runs the lab. The exit code says whether all programs ended well.
+pub(crate) fn run(options: &RunOptions) -> Result<ExitCode> {
+    let source = match source::load(&options.lab)? {
+        Ok(source) => source,
+        Err(problems) => {
+            for problem in problems {
+                complain(&problem);
+            }
+            return Ok(ExitCode::from(2));
+        }
+    };
+    let python = python::find(&options.python)?;
+    let mut world = source.build(options.seed, options.profile)?;
+    let folders = source.unpack()?;
+    let mut console = console::Console::new(&world, options.json);
+    let end = drive::drive(&mut world, &python, &folders, &mut console, options)?;
+    if let Some(path) = &options.pcap {
+        let capture = socketlab_netsim::pcapng(world.topology(), &end.frames);
+        std::fs::write(path, capture).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    let report = report::Report::new(&world, &console, &end, options.seed);
+    if options.json {
+        let mut out = std::io::stdout().lock();
+        serde_json::to_writer(&mut out, &report)?;
+        out.write_all(b"\n")?;
+    } else {
+        for sentence in report.sentences() {
+            complain(&sentence);
+        }
+    }
+    Ok(match end.interrupted {
+        // What a shell reports for a program that Ctrl-C ended.
+        true => ExitCode::from(130),
+        false => ExitCode::from(u8::from(!report.all_well(&world))),
+    })
+}
