@@ -10,12 +10,19 @@
 //! polled out. Same input, same output, byte for byte.
 
 mod addr;
+mod arp;
 mod call;
 mod errno;
 mod event;
 mod host;
+mod icmp;
+mod ip;
+mod rng;
 mod snapshot;
+mod socket;
+mod tcp;
 mod time;
+mod udp;
 
 pub use addr::{IpCidr, MacAddr, SockAddr};
 pub use call::{Call, CallId, Fd, Outcome, Pid, Ret};

@@ -1,40 +1,87 @@
-//! The host as others see it: calls, frames and time in; answers, frames, deadlines and events out.
+//! The host as others see it: calls, frames and time in; answers, frames, deadlines and events out. The rooms below
+//! (`socket`, `tcp`, `udp`, `icmp`, `ip`, `arp`) do the work on its tables.
 
+mod calls;
 mod config;
+mod gateway;
+mod picture;
 
-use core::net::{IpAddr, SocketAddr};
-use std::collections::VecDeque;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
 
 pub use config::{HostConfig, Intercept, InterceptId, Profile, Refusal};
 
 use crate::addr::{IpCidr, MacAddr};
+use crate::arp::Neighbours;
 use crate::call::{Call, CallId, Fd, Outcome, Pid, Ret};
-use crate::errno::{Errno, Failure};
-use crate::event::{HostEvent, IfaceId, SocketId};
-use crate::snapshot::{HostSnapshot, IfaceSnapshot};
+use crate::errno::Failure;
+use crate::event::{DropReason, HostEvent, IfaceId, SocketId};
+use crate::ip::{ETHERNET_LEN, Iface, NO_MAC, Reassembly, Route, Routes};
+use crate::snapshot::HostSnapshot;
+use crate::socket::{HeldSyn, Pending, Sockets};
 use crate::time::Instant;
+
+/// Linux's `lo`.
+const LOOPBACK_MTU: usize = 65_536;
+
+/// Whose timer an entry of [`Host::timers`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum TimerKey {
+    Socket(SocketId),
+    Call(CallId),
+}
 
 /// One host: its interfaces, tables and sockets. No clock, no randomness but the seed.
 #[derive(Clone, Debug)]
 pub struct Host {
-    config: HostConfig,
-    ifaces: Vec<IfaceSnapshot>,
-    routes: Vec<(IpCidr, Option<IpAddr>, IfaceId)>,
-    transmit: VecDeque<(IfaceId, Bytes)>,
-    completions: VecDeque<(CallId, Result<Ret, Failure>)>,
-    events: VecDeque<HostEvent>,
-    intercepts: VecDeque<Intercept>,
+    pub(crate) config: HostConfig,
+    pub(crate) ifaces: Vec<Iface>,
+    pub(crate) routes: Routes,
+    pub(crate) neighbours: Neighbours,
+    pub(crate) reassembly: Reassembly,
+    /// Identification of the next IPv4 packet.
+    pub(crate) ip_id: u16,
+    /// Packets on their way through `lo`.
+    pub(crate) loopback: VecDeque<Bytes>,
+    pub(crate) sockets: Sockets,
+    /// Deadlines of connections and of blocked calls.
+    pub(crate) timers: BTreeSet<(Instant, TimerKey)>,
+    pub(crate) waiters: BTreeMap<CallId, Pending>,
+    /// Sockets whose sleepers have to look again.
+    pub(crate) changed: VecDeque<SocketId>,
+    /// SYNs that a gateway holds.
+    pub(crate) held: BTreeMap<InterceptId, HeldSyn>,
+    pub(crate) next_intercept: u64,
+    pub(crate) transmit: VecDeque<(IfaceId, Bytes)>,
+    pub(crate) completions: VecDeque<(CallId, Result<Ret, Failure>)>,
+    pub(crate) events: VecDeque<HostEvent>,
+    pub(crate) intercepts: VecDeque<Intercept>,
 }
 
 impl Host {
     /// A host with nothing but `lo`, which is `IfaceId(0)` with 127.0.0.1/8 and ::1/128.
     pub fn new(config: HostConfig) -> Host {
+        let addresses = vec![
+            IpCidr { address: IpAddr::V4(Ipv4Addr::LOCALHOST), prefix_len: 8 },
+            IpCidr { address: IpAddr::V6(Ipv6Addr::LOCALHOST), prefix_len: 128 },
+        ];
+        let lo = Iface { name: "lo".to_owned(), mac: NO_MAC, addresses, mtu: LOOPBACK_MTU };
         Host {
             config,
-            ifaces: Vec::new(),
-            routes: Vec::new(),
+            ifaces: vec![lo],
+            routes: Routes::default(),
+            neighbours: Neighbours::default(),
+            reassembly: Reassembly::default(),
+            ip_id: 1,
+            loopback: VecDeque::new(),
+            sockets: Sockets::default(),
+            timers: BTreeSet::new(),
+            waiters: BTreeMap::new(),
+            changed: VecDeque::new(),
+            held: BTreeMap::new(),
+            next_intercept: 0,
             transmit: VecDeque::new(),
             completions: VecDeque::new(),
             events: VecDeque::new(),
@@ -49,17 +96,24 @@ impl Host {
 
     /// Adds an Ethernet interface; its connected networks become routes. `mtu`: largest IP packet, in octets.
     pub fn add_interface(&mut self, name: &str, mac: MacAddr, addresses: &[IpCidr], mtu: usize) -> IfaceId {
-        self.ifaces.push(IfaceSnapshot { name: name.to_owned(), mac, addresses: addresses.to_vec(), mtu });
-        IfaceId(self.ifaces.len())
+        let iface = IfaceId(self.ifaces.len());
+        for &network in addresses {
+            self.routes.add(Route { network, next_hop: None, iface });
+        }
+        self.ifaces.push(Iface { name: name.to_owned(), mac, addresses: addresses.to_vec(), mtu });
+        iface
     }
 
     /// Adds a route. `next_hop`: none if the network is on the link itself.
     pub fn add_route(&mut self, network: IpCidr, next_hop: Option<IpAddr>, iface: IfaceId) {
-        self.routes.push((network, next_hop, iface));
+        self.routes.add(Route { network, next_hop, iface });
     }
 
     /// A frame arrived, from the destination MAC address on, without the frame check sequence.
-    pub fn handle_frame(&mut self, _now: Instant, _iface: IfaceId, _frame: Bytes) {}
+    pub fn handle_frame(&mut self, now: Instant, iface: IfaceId, frame: Bytes) {
+        self.receive_frame(now, iface, &frame);
+        self.settle(now);
+    }
 
     /// The next frame to put on a link. Drain it after every call that could send.
     pub fn poll_transmit(&mut self, _now: Instant) -> Option<(IfaceId, Bytes)> {
@@ -68,15 +122,58 @@ impl Host {
 
     /// When [`Host::handle_timeout`] wants to be called next.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        None
+        let timers = self.timers.first().map(|(at, _)| *at);
+        [timers, self.neighbours.deadline(), self.reassembly.deadline()].into_iter().flatten().min()
     }
 
     /// Runs every timer that is due at `now`.
-    pub fn handle_timeout(&mut self, _now: Instant) {}
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some(&(at, key)) = self.timers.first() {
+            if at > now {
+                break;
+            }
+            self.timers.pop_first();
+            match key {
+                TimerKey::Socket(id) => {
+                    if let Some(socket) = self.sockets.get_mut(id) {
+                        socket.deadline = None;
+                        if let Some(tcb) = socket.tcb_mut() {
+                            tcb.on_timers(now);
+                        }
+                    }
+                    self.flush(now, id);
+                }
+                TimerKey::Call(id) => self.call_timed_out(now, id),
+            }
+            self.settle(now);
+        }
+        let (ask, failed) = self.neighbours.on_timer(now);
+        for (iface, ip, source) in ask {
+            self.ask_for(iface, ip, source);
+        }
+        for (next_hop, frame) in failed {
+            let packet = Bytes::from(frame).slice(ETHERNET_LEN..);
+            self.no_neighbour(now, next_hop, &packet);
+        }
+        for _ in 0..self.reassembly.on_timer(now) {
+            self.drop_packet(DropReason::ReassemblyTimedOut);
+        }
+        self.settle(now);
+    }
 
     /// A program makes a system call.
-    pub fn call(&mut self, _now: Instant, _pid: Pid, _id: CallId, _call: Call) -> Outcome {
-        Outcome::Done(Err(Errno::ENOSYS.into()))
+    pub fn call(&mut self, now: Instant, pid: Pid, id: CallId, call: Call) -> Outcome {
+        let outcome = self.begin(now, pid, id, call);
+        self.settle(now);
+        if outcome == Outcome::Blocked {
+            // On `lo` the answer may be here already.
+            if let Some(at) = self.completions.iter().position(|(done, _)| *done == id) {
+                if let Some((_, result)) = self.completions.remove(at) {
+                    return Outcome::Done(result);
+                }
+            }
+        }
+        outcome
     }
 
     /// The answer of a call that was [`Outcome::Blocked`].
@@ -85,10 +182,30 @@ impl Host {
     }
 
     /// The caller of a blocked call was interrupted: forgets it; no completion will come.
-    pub fn cancel(&mut self, _now: Instant, _id: CallId) {}
+    pub fn cancel(&mut self, now: Instant, id: CallId) {
+        if let Some(pending) = self.waiters.remove(&id) {
+            self.forget(now, id, &pending);
+        }
+        self.settle(now);
+    }
 
     /// A process ended: its blocked calls are forgotten and its descriptors closed, as the kernel does.
-    pub fn kill(&mut self, _now: Instant, _pid: Pid) {}
+    pub fn kill(&mut self, now: Instant, pid: Pid) {
+        let blocked: Vec<CallId> =
+            self.waiters.iter().filter(|(_, pending)| pending.pid == pid).map(|(id, _)| *id).collect();
+        for id in blocked {
+            if let Some(pending) = self.waiters.remove(&id) {
+                self.forget(now, id, &pending);
+            }
+        }
+        if let Some(files) = self.sockets.files.remove(&pid) {
+            for (_, socket) in files.iter() {
+                self.unhold(now, socket);
+                self.settle(now);
+            }
+        }
+        self.settle(now);
+    }
 
     /// The next thing that happened inside.
     pub fn poll_event(&mut self) -> Option<HostEvent> {
@@ -96,18 +213,13 @@ impl Host {
     }
 
     /// The socket behind a descriptor.
-    pub fn socket_of(&self, _pid: Pid, _fd: Fd) -> Option<SocketId> {
-        None
+    pub fn socket_of(&self, pid: Pid, fd: Fd) -> Option<SocketId> {
+        self.sockets.files.get(&pid)?.get(fd)
     }
 
     /// A picture of the host as it is now.
     pub fn snapshot(&self) -> HostSnapshot {
-        HostSnapshot {
-            ifaces: self.ifaces.clone(),
-            routes: self.routes.clone(),
-            neighbours: Vec::new(),
-            sockets: Vec::new(),
-        }
+        self.picture()
     }
 
     /// Gateway mode: the next connection attempt or datagram for an address that is not the host's own.
@@ -115,34 +227,20 @@ impl Host {
         self.intercepts.pop_front()
     }
 
-    /// Gateway mode: answers a held SYN with SYN,ACK. The descriptor is usable at once, as one from accept(2).
-    /// None if the client has given up meanwhile.
-    pub fn intercept_accept(&mut self, _now: Instant, _id: InterceptId, _pid: Pid) -> Option<Fd> {
-        None
+    pub(crate) fn drop_packet(&mut self, reason: DropReason) {
+        self.events.push_back(HostEvent::Dropped { reason });
     }
 
-    /// Gateway mode: turns a held SYN down.
-    pub fn intercept_refuse(&mut self, _now: Instant, _id: InterceptId, _how: Refusal) {}
-
-    /// Gateway mode: an ICMP error of this type and code about a datagram that `client` sent to `target`.
-    pub fn refuse_datagram(
-        &mut self,
-        _now: Instant,
-        _client: SocketAddr,
-        _target: SocketAddr,
-        _data: &[u8],
-        _kind: u8,
-        _code: u8,
-    ) {
-    }
-
-    /// Gateway mode: a datagram to `client` that bears `target` as its source.
-    pub fn send_datagram_from(
-        &mut self,
-        _now: Instant,
-        _target: SocketAddr,
-        _client: SocketAddr,
-        _data: &[u8],
-    ) {
+    /// Lets everything that happens at this instant happen: packets through `lo`, and sleepers that can go on.
+    fn settle(&mut self, now: Instant) {
+        loop {
+            if let Some(packet) = self.loopback.pop_front() {
+                self.receive_packet(now, IfaceId(0), packet);
+            } else if let Some(socket) = self.changed.pop_front() {
+                self.retry_waiters(now, socket);
+            } else {
+                break;
+            }
+        }
     }
 }

@@ -1,0 +1,346 @@
+//! listen(2), accept(2), connect(2), shutdown(2), close(2) for IP sockets.
+
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use super::wait::{Attempt, Pending};
+use super::{Body, Listener, Phase};
+use crate::addr::SockAddr;
+use crate::call::Ret;
+use crate::errno::{Cause, Errno, Failure};
+use crate::event::{HostEvent, SocketId};
+use crate::host::Host;
+use crate::snapshot::TcpState;
+use crate::tcp::Tcb;
+use crate::time::Instant;
+
+/// Linux `net.core.somaxconn`.
+const MAX_BACKLOG: usize = 4096;
+
+impl Host {
+    pub(crate) fn listen(&mut self, id: SocketId, backlog: i32) -> Result<Ret, Failure> {
+        let socket = self.sockets.get(id).ok_or(Errno::EBADF)?;
+        let Some(tcp) = socket.tcp() else { return Err(Errno::EOPNOTSUPP.into()) };
+        // A negative backlog is a very large one, as in Linux.
+        let backlog = usize::try_from(backlog).unwrap_or(MAX_BACKLOG).min(MAX_BACKLOG);
+        match tcp.program_state() {
+            TcpState::Listen => {}
+            TcpState::Closed if tcp.phase == Phase::Unconnected => {
+                match socket.local {
+                    Some(local) if socket.bound => self.check_listen_conflict(id, local)?,
+                    _ => {
+                        let port = self.free_port(id)?;
+                        self.set_local(id, SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)));
+                    }
+                }
+                let Some(local) = self.sockets.get(id).and_then(|socket| socket.local) else {
+                    return Err(Errno::EINVAL.into());
+                };
+                self.sockets.listeners.entry(local.port()).or_default().insert(id);
+                self.events.push_back(HostEvent::TcpState {
+                    socket: id,
+                    local,
+                    peer: None,
+                    from: TcpState::Closed,
+                    to: TcpState::Listen,
+                });
+                if let Some(tcp) = self.sockets.get_mut(id).and_then(|socket| socket.tcp_mut()) {
+                    tcp.tcb = None;
+                    tcp.listener = Some(Listener::default());
+                }
+            }
+            _ => return Err(Errno::EINVAL.into()),
+        }
+        if let Some(listener) = self.sockets.get_mut(id).and_then(|socket| socket.listener_mut()) {
+            listener.backlog = backlog;
+        }
+        Ok(Ret::Unit)
+    }
+
+    /// Two sockets may be bound to one port with `SO_REUSEADDR`, but only one may listen.
+    fn check_listen_conflict(&self, id: SocketId, local: SocketAddr) -> Result<(), Failure> {
+        self.check_conflict(id, local)
+    }
+
+    pub(crate) fn try_accept(&mut self, pending: &mut Pending) -> Attempt {
+        let Some(&id) = pending.sockets.first() else { return Errno::EBADF.into() };
+        let Some(socket) = self.sockets.get_mut(id) else { return Errno::EBADF.into() };
+        if !matches!(socket.body, Body::Tcp(_)) {
+            return Errno::EOPNOTSUPP.into();
+        }
+        let Some(listener) = socket.listener_mut() else { return Errno::EINVAL.into() };
+        if listener.accept_queue.is_empty() {
+            return Attempt::again();
+        }
+        let files = self.sockets.files.entry(pending.pid).or_default();
+        if !files.has_room(1) {
+            return Errno::EMFILE.into();
+        }
+        let Some(child) =
+            self.sockets.get_mut(id).and_then(|socket| socket.listener_mut()?.accept_queue.pop_front())
+        else {
+            return Attempt::again();
+        };
+        match self.adopt(pending.pid, child) {
+            Some((fd, peer)) => Ok(Ret::Accepted(fd, SockAddr::Ip(peer))).into(),
+            None => Errno::ECONNABORTED.into(),
+        }
+    }
+
+    /// Gives a connection from a queue to a process.
+    pub(crate) fn adopt(
+        &mut self,
+        pid: crate::call::Pid,
+        child: SocketId,
+    ) -> Option<(crate::call::Fd, SocketAddr)> {
+        let fd = self.open_fd(pid, child)?;
+        let socket = self.sockets.get_mut(child)?;
+        let tcp = socket.tcp_mut()?;
+        tcp.waits_at = None;
+        tcp.phase = Phase::Connected;
+        Some((fd, socket.peer?))
+    }
+
+    pub(crate) fn try_connect(&mut self, now: Instant, pending: &mut Pending, addr: SocketAddr) -> Attempt {
+        let Some(&id) = pending.sockets.first() else { return Errno::EBADF.into() };
+        let Some(socket) = self.sockets.get(id) else { return Errno::EBADF.into() };
+        if socket.is_udp() {
+            return self.connect_udp(id, addr).map(|()| Ret::Unit).into();
+        }
+        let Some(tcp) = socket.tcp() else { return Errno::EOPNOTSUPP.into() };
+        // Linux `__inet_stream_connect`.
+        let mut would_block = Errno::EINPROGRESS;
+        match tcp.phase {
+            Phase::Connected => return Errno::EISCONN.into(),
+            Phase::Connecting => would_block = Errno::EALREADY,
+            Phase::Unconnected if pending.started => {}
+            Phase::Unconnected => {
+                if tcp.program_state() != TcpState::Closed {
+                    return Errno::EISCONN.into();
+                }
+                if let Err(failure) = self.begin_connect(now, id, addr) {
+                    return Attempt::Done(Err(failure));
+                }
+            }
+        }
+        let Some(socket) = self.sockets.get_mut(id) else { return Errno::EBADF.into() };
+        let error = socket.error.clone();
+        let Some(tcp) = socket.tcp_mut() else { return Errno::EOPNOTSUPP.into() };
+        match tcp.state() {
+            TcpState::SynSent | TcpState::SynReceived => Attempt::Wait(Err(would_block.into())),
+            TcpState::Closed if tcp.phase == Phase::Connecting => {
+                tcp.phase = Phase::Unconnected;
+                let ended = tcp.ended.take();
+                // Linux `tcp_disconnect`: the socket can be used for another attempt.
+                tcp.tcb = None;
+                socket.error = None;
+                socket.shut_read = false;
+                socket.shut_write = false;
+                socket.peer = None;
+                if !socket.bound {
+                    socket.local = None;
+                }
+                let (errno, cause) = error.unwrap_or((Errno::ECONNABORTED, ended.unwrap_or(Cause::Rule)));
+                Attempt::Done(Err(Failure::Errno(errno, cause)))
+            }
+            TcpState::Closed => Errno::ECONNABORTED.into(),
+            _ => {
+                tcp.phase = Phase::Connected;
+                Ok(Ret::Unit).into()
+            }
+        }
+    }
+
+    /// Linux `tcp_v4_connect`: picks the route, the source address and the port, and sends the SYN.
+    fn begin_connect(&mut self, now: Instant, id: SocketId, addr: SocketAddr) -> Result<(), Failure> {
+        let peer = own_if_unspecified(addr);
+        let IpAddr::V4(to) = peer.ip() else { return Err(Errno::EAFNOSUPPORT.into()) };
+        if to.is_multicast() || self.is_broadcast(peer.ip()) {
+            return Err(Failure::Errno(Errno::ENETUNREACH, Cause::NoRoute { to: peer.ip() }));
+        }
+        let path = self.path(to, None)?;
+        let socket = self.sockets.get(id).ok_or(Errno::EBADF)?;
+        let old = socket.local;
+        let ip = match old {
+            Some(local) if !local.ip().is_unspecified() => local.ip(),
+            _ => IpAddr::V4(path.source),
+        };
+        let local = match old {
+            Some(local) => SocketAddr::new(ip, local.port()),
+            None => SocketAddr::new(ip, self.connect_port(ip, peer)?),
+        };
+        if let Some(other) = self.sockets.connections.get(&(local, peer)) {
+            let reopen = self
+                .sockets
+                .get(*other)
+                .is_some_and(|s| s.tcb().is_some_and(|t| t.state() == TcpState::TimeWait));
+            return Err(Failure::Errno(
+                Errno::EADDRNOTAVAIL,
+                Cause::HeldBy { socket: *other, time_wait: reopen },
+            ));
+        }
+        self.set_local(id, local);
+        let params = self.tcp_params(now, local, peer, id, path.mtu);
+        let tcb = Tcb::connect(now, params);
+        self.sockets.connections.insert((local, peer), id);
+        if let Some(socket) = self.sockets.get_mut(id) {
+            socket.peer = Some(peer);
+            if let Some(tcp) = socket.tcp_mut() {
+                tcp.tcb = Some(tcb);
+                tcp.phase = Phase::Connecting;
+                tcp.ended = None;
+                tcp.soft_error = None;
+            }
+        }
+        self.flush(now, id);
+        Ok(())
+    }
+
+    /// For datagrams connect(2) only remembers the peer.
+    fn connect_udp(&mut self, id: SocketId, addr: SocketAddr) -> Result<(), Failure> {
+        let peer = own_if_unspecified(addr);
+        let IpAddr::V4(to) = peer.ip() else { return Err(Errno::EAFNOSUPPORT.into()) };
+        let path = self.path(to, None)?;
+        let socket = self.sockets.get(id).ok_or(Errno::EBADF)?;
+        if path.broadcast && !socket.options.broadcast {
+            return Err(Errno::EACCES.into());
+        }
+        let local = match socket.local {
+            Some(local) if !local.ip().is_unspecified() => local,
+            Some(local) => SocketAddr::new(IpAddr::V4(path.source), local.port()),
+            None => SocketAddr::new(IpAddr::V4(path.source), self.free_port(id)?),
+        };
+        self.set_local(id, local);
+        if let Some(socket) = self.sockets.get_mut(id) {
+            socket.peer = Some(peer);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn shutdown(&mut self, now: Instant, id: SocketId, how: i32) -> Result<Ret, Failure> {
+        let (read, write) = match how {
+            0 => (true, false),
+            1 => (false, true),
+            2 => (true, true),
+            _ => return Err(Errno::EINVAL.into()),
+        };
+        let socket = self.sockets.get_mut(id).ok_or(Errno::EBADF)?;
+        let connected = socket.peer.is_some();
+        let state = match &socket.body {
+            Body::Unix(_) => return self.shutdown_unix(id, read, write),
+            Body::Udp(_) if connected => TcpState::Established,
+            Body::Udp(_) => TcpState::Closed,
+            Body::Tcp(tcp) => tcp.program_state(),
+        };
+        match state {
+            TcpState::Listen | TcpState::SynSent if read || state == TcpState::SynSent => {
+                self.disconnect(now, id);
+            }
+            TcpState::Listen => {}
+            _ => {
+                socket.shut_read |= read;
+                socket.shut_write |= write;
+                if let Some(tcb) = socket.tcb_mut().filter(|_| write) {
+                    tcb.finish(now);
+                    self.flush(now, id);
+                }
+            }
+        }
+        self.wake(id);
+        if state == TcpState::Closed { Err(Errno::ENOTCONN.into()) } else { Ok(Ret::Unit) }
+    }
+
+    /// Linux `tcp_disconnect`: back to a socket without a connection or a queue.
+    fn disconnect(&mut self, now: Instant, id: SocketId) {
+        self.close_listener(now, id);
+        if let Some(tcb) = self.sockets.get_mut(id).and_then(|socket| socket.tcb_mut()) {
+            tcb.abort(now);
+        }
+        self.flush(now, id);
+        if let Some(socket) = self.sockets.get_mut(id) {
+            if !socket.bound {
+                socket.local = None;
+            }
+            socket.peer = None;
+            if let Some(tcp) = socket.tcp_mut() {
+                tcp.phase = Phase::Unconnected;
+                tcp.tcb = None;
+            }
+        }
+    }
+
+    /// Stops listening: connections that nobody accepted are reset.
+    fn close_listener(&mut self, now: Instant, id: SocketId) {
+        let Some(socket) = self.sockets.get_mut(id) else { return };
+        let Some(local) = socket.local else { return };
+        let bound = socket.bound;
+        let Some(listener) = socket.tcp_mut().and_then(|tcp| tcp.listener.take()) else { return };
+        if let Some(listeners) = self.sockets.listeners.get_mut(&local.port()) {
+            listeners.remove(&id);
+            if listeners.is_empty() {
+                self.sockets.listeners.remove(&local.port());
+            }
+        }
+        if !bound {
+            self.release_port(id);
+        }
+        let (from, to) = (TcpState::Listen, TcpState::Closed);
+        self.events.push_back(HostEvent::TcpState { socket: id, local, peer: None, from, to });
+        for child in listener.accept_queue {
+            if let Some(tcb) = self.sockets.get_mut(child).and_then(|socket| socket.tcb_mut()) {
+                tcb.abort(now);
+            }
+            self.flush(now, child);
+        }
+        // Half-open ones are forgotten without a word, as Linux does.
+        for child in listener.syn_queue {
+            if let Some(tcb) = self.sockets.get_mut(child).and_then(|socket| socket.tcb_mut()) {
+                tcb.give_up();
+            }
+            self.flush(now, child);
+        }
+    }
+
+    /// One holder less; the last one closes the socket.
+    pub(crate) fn unhold(&mut self, now: Instant, id: SocketId) {
+        let Some(socket) = self.sockets.get_mut(id) else { return };
+        socket.refs = socket.refs.saturating_sub(1);
+        if socket.refs > 0 {
+            return;
+        }
+        match &mut socket.body {
+            Body::Udp(_) => {
+                self.release_port(id);
+                self.sockets.remove(id);
+            }
+            Body::Unix(_) => self.close_unix(id),
+            Body::Tcp(tcp) if tcp.listener.is_some() => {
+                self.close_listener(now, id);
+                self.release_port(id);
+                self.sockets.remove(id);
+            }
+            Body::Tcp(tcp) => {
+                // SO_LINGER with zero: throw the connection away.
+                let reset = socket.options.linger == Some(0);
+                match &mut tcp.tcb {
+                    Some(tcb) => {
+                        tcb.release(now, reset);
+                        self.flush(now, id);
+                    }
+                    None => {
+                        self.release_port(id);
+                        self.sockets.remove(id);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// 0.0.0.0 as a destination is this host, as in Linux.
+pub(crate) fn own_if_unspecified(addr: SocketAddr) -> SocketAddr {
+    if addr.ip() == IpAddr::V4(Ipv4Addr::UNSPECIFIED) {
+        SocketAddr::from((Ipv4Addr::LOCALHOST, addr.port()))
+    } else {
+        addr
+    }
+}

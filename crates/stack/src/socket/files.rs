@@ -1,0 +1,56 @@
+//! The descriptor table of one process.
+
+use crate::call::Fd;
+use crate::event::SocketId;
+
+/// Linux's default `RLIMIT_NOFILE`.
+const LIMIT: usize = 1024;
+/// Standard input, output and error are open.
+const FIRST: usize = 3;
+
+/// Descriptors of one process.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Files {
+    /// Descriptor `FIRST + i`.
+    slots: Vec<Option<SocketId>>,
+}
+
+impl Files {
+    pub(crate) fn get(&self, fd: Fd) -> Option<SocketId> {
+        let index = usize::try_from(fd.0).ok()?.checked_sub(FIRST)?;
+        *self.slots.get(index)?
+    }
+
+    /// Whether so many more descriptors can be made.
+    pub(crate) fn has_room(&self, count: usize) -> bool {
+        let free = self.slots.iter().filter(|slot| slot.is_none()).count();
+        free + (LIMIT - FIRST).saturating_sub(self.slots.len()) >= count
+    }
+
+    /// The lowest free descriptor (POSIX). None: `EMFILE`.
+    pub(crate) fn open(&mut self, socket: SocketId) -> Option<Fd> {
+        let index = match self.slots.iter().position(Option::is_none) {
+            Some(index) => index,
+            None if self.slots.len() < LIMIT - FIRST => {
+                self.slots.push(None);
+                self.slots.len() - 1
+            }
+            None => return None,
+        };
+        *self.slots.get_mut(index)? = Some(socket);
+        i32::try_from(FIRST + index).ok().map(Fd)
+    }
+
+    pub(crate) fn close(&mut self, fd: Fd) -> Option<SocketId> {
+        let index = usize::try_from(fd.0).ok()?.checked_sub(FIRST)?;
+        self.slots.get_mut(index)?.take()
+    }
+
+    /// Open descriptors, the lowest first.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Fd, SocketId)> {
+        self.slots
+            .iter()
+            .enumerate()
+            .filter_map(|(index, slot)| Some((Fd(i32::try_from(FIRST + index).ok()?), (*slot)?)))
+    }
+}

@@ -1,0 +1,238 @@
+//! Sockets as programs see them: descriptors, names, queues, options, readiness. What the protocols do with them is
+//! in `tcp`, `udp`; here is what Linux's `net/socket.c` and `af_inet.c` do.
+
+mod bind;
+mod connect;
+mod data;
+mod files;
+mod options;
+mod poll;
+mod stream;
+mod unix;
+mod wait;
+
+use core::net::SocketAddr;
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+
+use bytes::Bytes;
+
+pub(crate) use bind::Ports;
+pub(crate) use files::Files;
+pub(crate) use options::SocketOptions;
+pub(crate) use stream::HeldSyn;
+pub(crate) use unix::Unix;
+pub(crate) use wait::{Attempt, Pending};
+
+use crate::call::{CallId, Pid};
+use crate::errno::{Cause, Errno};
+use crate::event::SocketId;
+use crate::snapshot::TcpState;
+use crate::tcp::Tcb;
+use crate::time::Instant;
+
+pub(crate) const AF_UNIX: i32 = 1;
+pub(crate) const AF_INET: i32 = 2;
+pub(crate) const SOCK_STREAM: i32 = 1;
+pub(crate) const SOCK_DGRAM: i32 = 2;
+
+/// One socket: what Linux calls the open file description and its `struct sock`.
+#[derive(Clone, Debug)]
+pub(crate) struct Socket {
+    pub(crate) family: i32,
+    pub(crate) kind: i32,
+    pub(crate) protocol: i32,
+    /// Descriptors and blocked calls that hold it.
+    pub(crate) refs: usize,
+    pub(crate) options: SocketOptions,
+    pub(crate) local: Option<SocketAddr>,
+    /// bind(2) chose the port, so it stays when a connection ends.
+    pub(crate) bound: bool,
+    pub(crate) peer: Option<SocketAddr>,
+    /// `SO_ERROR`: what the next call hears, once.
+    pub(crate) error: Option<(Errno, Cause)>,
+    pub(crate) shut_read: bool,
+    pub(crate) shut_write: bool,
+    /// Calls that sleep here, in the order they came.
+    pub(crate) waiting: Vec<CallId>,
+    /// The entry of its TCB in the host's timers.
+    pub(crate) deadline: Option<Instant>,
+    pub(crate) body: Body,
+}
+
+/// What a socket is besides.
+#[derive(Clone, Debug)]
+pub(crate) enum Body {
+    Tcp(Box<Tcp>),
+    Udp(Udp),
+    Unix(Unix),
+}
+
+/// Linux's `socket->state`, which outlives the TCP state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Phase {
+    #[default]
+    Unconnected,
+    Connecting,
+    Connected,
+}
+
+/// A TCP socket: fresh, a listener, or an end of a connection.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tcp {
+    pub(crate) phase: Phase,
+    pub(crate) tcb: Option<Tcb>,
+    pub(crate) listener: Option<Listener>,
+    /// The listener whose queue it stands in.
+    pub(crate) waits_at: Option<SocketId>,
+    /// Why the connection ended, for calls that come later.
+    pub(crate) ended: Option<Cause>,
+    /// An ICMP error that did not end the connection (Linux `sk_err_soft`).
+    pub(crate) soft_error: Option<(Errno, Cause)>,
+}
+
+/// The queues of listen(2).
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Listener {
+    pub(crate) backlog: usize,
+    /// Half open.
+    pub(crate) syn_queue: BTreeSet<SocketId>,
+    /// Ready for accept(2).
+    pub(crate) accept_queue: VecDeque<SocketId>,
+}
+
+impl Listener {
+    /// Linux `sk_acceptq_is_full`: one more than the backlog fits.
+    pub(crate) fn is_full(&self) -> bool {
+        self.accept_queue.len() > self.backlog
+    }
+}
+
+/// A received datagram.
+#[derive(Clone, Debug)]
+pub(crate) struct Datagram {
+    pub(crate) from: SocketAddr,
+    pub(crate) to: SocketAddr,
+    pub(crate) data: Bytes,
+    /// What it takes of the receive buffer.
+    pub(crate) cost: usize,
+}
+
+/// A UDP socket's queue.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Udp {
+    pub(crate) queue: VecDeque<Datagram>,
+    /// Sum of the costs.
+    pub(crate) held: usize,
+}
+
+impl Socket {
+    pub(crate) fn new(family: i32, kind: i32, protocol: i32, body: Body) -> Socket {
+        Socket {
+            family,
+            kind,
+            protocol,
+            refs: 0,
+            options: SocketOptions::default(),
+            local: None,
+            bound: false,
+            peer: None,
+            error: None,
+            shut_read: false,
+            shut_write: false,
+            waiting: Vec::new(),
+            deadline: None,
+            body,
+        }
+    }
+
+    pub(crate) fn tcp(&self) -> Option<&Tcp> {
+        match &self.body {
+            Body::Tcp(tcp) => Some(tcp),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn tcp_mut(&mut self) -> Option<&mut Tcp> {
+        match &mut self.body {
+            Body::Tcp(tcp) => Some(tcp),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn tcb(&self) -> Option<&Tcb> {
+        self.tcp()?.tcb.as_ref()
+    }
+
+    pub(crate) fn tcb_mut(&mut self) -> Option<&mut Tcb> {
+        self.tcp_mut()?.tcb.as_mut()
+    }
+
+    pub(crate) fn listener_mut(&mut self) -> Option<&mut Listener> {
+        self.tcp_mut()?.listener.as_mut()
+    }
+
+    pub(crate) fn is_tcp(&self) -> bool {
+        matches!(self.body, Body::Tcp(_))
+    }
+
+    pub(crate) fn is_udp(&self) -> bool {
+        matches!(self.body, Body::Udp(_))
+    }
+}
+
+impl Tcp {
+    pub(crate) fn state(&self) -> TcpState {
+        match (&self.listener, &self.tcb) {
+            (Some(_), _) => TcpState::Listen,
+            (None, Some(tcb)) => tcb.state(),
+            (None, None) => TcpState::Closed,
+        }
+    }
+
+    /// As the program sees it: Linux moves TIME-WAIT into a socket of its own and closes the program's.
+    pub(crate) fn program_state(&self) -> TcpState {
+        match self.state() {
+            TcpState::TimeWait => TcpState::Closed,
+            state => state,
+        }
+    }
+}
+
+/// All sockets of a host and the tables that find them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Sockets {
+    table: BTreeMap<SocketId, Socket>,
+    next: u32,
+    pub(crate) files: BTreeMap<Pid, Files>,
+    pub(crate) tcp_ports: Ports,
+    pub(crate) udp_ports: Ports,
+    /// Connections by local and remote end. Looked up only, never walked.
+    pub(crate) connections: HashMap<(SocketAddr, SocketAddr), SocketId>,
+    /// Listeners by port.
+    pub(crate) listeners: BTreeMap<u16, BTreeSet<SocketId>>,
+}
+
+impl Sockets {
+    pub(crate) fn insert(&mut self, socket: Socket) -> SocketId {
+        let id = SocketId(self.next);
+        self.next += 1;
+        self.table.insert(id, socket);
+        id
+    }
+
+    pub(crate) fn get(&self, id: SocketId) -> Option<&Socket> {
+        self.table.get(&id)
+    }
+
+    pub(crate) fn get_mut(&mut self, id: SocketId) -> Option<&mut Socket> {
+        self.table.get_mut(&id)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (SocketId, &Socket)> {
+        self.table.iter().map(|(id, socket)| (*id, socket))
+    }
+
+    pub(crate) fn remove(&mut self, id: SocketId) -> Option<Socket> {
+        self.table.remove(&id)
+    }
+}

@@ -1,0 +1,93 @@
+//! poll(2): readiness as Linux's `tcp_poll`, `datagram_poll` and `unix_poll` tell it.
+
+use super::wait::{Attempt, Pending};
+use super::{Body, Phase, Socket};
+use crate::call::{Fd, Ret};
+use crate::event::SocketId;
+use crate::host::Host;
+use crate::snapshot::TcpState;
+
+pub(crate) const POLLIN: u16 = 0x1;
+pub(crate) const POLLOUT: u16 = 0x4;
+pub(crate) const POLLERR: u16 = 0x8;
+pub(crate) const POLLHUP: u16 = 0x10;
+const POLLNVAL: u16 = 0x20;
+pub(crate) const POLLRDNORM: u16 = 0x40;
+pub(crate) const POLLWRNORM: u16 = 0x100;
+pub(crate) const POLLRDHUP: u16 = 0x2000;
+
+impl Host {
+    pub(crate) fn try_poll(&self, pending: &Pending, fds: &[(Fd, u16)]) -> Attempt {
+        let files = self.sockets.files.get(&pending.pid);
+        let mut ready = Vec::new();
+        for (fd, asked) in fds {
+            // A negative descriptor is passed over.
+            if fd.0 < 0 {
+                continue;
+            }
+            let events = match files.and_then(|files| files.get(*fd)) {
+                Some(socket) => self.readiness(socket) & (asked | POLLERR | POLLHUP),
+                None => POLLNVAL,
+            };
+            if events != 0 {
+                ready.push((*fd, events));
+            }
+        }
+        if ready.is_empty() { Attempt::Wait(Ok(Ret::Ready(ready))) } else { Ok(Ret::Ready(ready)).into() }
+    }
+
+    fn readiness(&self, id: SocketId) -> u16 {
+        let Some(socket) = self.sockets.get(id) else { return POLLNVAL };
+        match &socket.body {
+            Body::Tcp(_) => tcp_readiness(socket),
+            Body::Udp(udp) => {
+                let mut events = POLLOUT | POLLWRNORM;
+                if !udp.queue.is_empty() {
+                    events |= POLLIN | POLLRDNORM;
+                }
+                if socket.error.is_some() {
+                    events |= POLLERR;
+                }
+                if socket.shut_read {
+                    events |= POLLIN | POLLRDNORM | POLLRDHUP;
+                }
+                if socket.shut_read && socket.shut_write {
+                    events |= POLLHUP;
+                }
+                events
+            }
+            Body::Unix(_) => self.unix_readiness(socket),
+        }
+    }
+}
+
+/// Linux `tcp_poll`.
+fn tcp_readiness(socket: &Socket) -> u16 {
+    let Some(tcp) = socket.tcp() else { return 0 };
+    if let Some(listener) = &tcp.listener {
+        return if listener.accept_queue.is_empty() { 0 } else { POLLIN | POLLRDNORM };
+    }
+    let state = tcp.program_state();
+    let finished = tcp.tcb.as_ref().is_some_and(crate::tcp::Tcb::peer_finished);
+    let shut_read = socket.shut_read || finished;
+    let mut events = 0;
+    if shut_read && socket.shut_write || state == TcpState::Closed {
+        events |= POLLHUP;
+    }
+    if shut_read {
+        events |= POLLIN | POLLRDNORM | POLLRDHUP;
+    }
+    let connecting = matches!(state, TcpState::SynSent | TcpState::SynReceived);
+    if !connecting || tcp.phase == Phase::Connected && state != TcpState::SynReceived {
+        if tcp.tcb.as_ref().is_some_and(|tcb| tcb.readable() > 0) {
+            events |= POLLIN | POLLRDNORM;
+        }
+        if socket.shut_write || tcp.tcb.as_ref().is_none_or(crate::tcp::Tcb::writable) {
+            events |= POLLOUT | POLLWRNORM;
+        }
+    }
+    if socket.error.is_some() {
+        events |= POLLERR;
+    }
+    events
+}

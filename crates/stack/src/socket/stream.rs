@@ -1,0 +1,397 @@
+//! Between TCP sockets and their TCBs: which socket a segment is for, what a TCB did, SYN and accept queues.
+
+use core::net::{IpAddr, SocketAddr};
+
+use bytes::Bytes;
+use smoltcp::wire::{IpAddress, IpProtocol, TcpPacket};
+
+use super::{Body, Phase, SOCK_STREAM, Socket, Tcp};
+use crate::errno::{Cause, Errno};
+use crate::event::{Demux, DropReason, HostEvent, SocketId};
+use crate::host::{Host, Intercept, InterceptId, TimerKey};
+use crate::ip::{Arrived, Header};
+use crate::rng;
+use crate::snapshot::TcpState;
+use crate::tcp::{Fail, Note, Params, Segment, Seq, Tcb, reset_for};
+use crate::time::Instant;
+
+/// So many half-open connections a listener keeps; a choice (Linux turns to SYN cookies then).
+const MAX_SYN_QUEUE: usize = 4096;
+/// So many sockets that did not match are named in a [`Demux`]; a port of a busy server has thousands.
+const MAX_PASSED_OVER: usize = 8;
+
+/// A SYN that a gateway holds.
+#[derive(Clone, Debug)]
+pub(crate) struct HeldSyn {
+    pub(crate) client: SocketAddr,
+    pub(crate) target: SocketAddr,
+    pub(crate) syn: Segment,
+    /// The packet, to be quoted by an ICMP error.
+    pub(crate) packet: Bytes,
+}
+
+impl Host {
+    pub(crate) fn receive_tcp(&mut self, now: Instant, arrived: &Arrived) {
+        let (IpAddr::V4(source), IpAddr::V4(destination)) =
+            (IpAddr::V4(arrived.source), IpAddr::V4(arrived.destination))
+        else {
+            return;
+        };
+        let Ok(packet) = TcpPacket::new_checked(arrived.payload.as_ref()) else {
+            return self.drop_packet(DropReason::Malformed);
+        };
+        // RFC 9293 3.10.7: TCP is between two hosts.
+        if arrived.to_many {
+            return self.drop_packet(DropReason::NotForThisHost);
+        }
+        if !packet.verify_checksum(&IpAddress::Ipv4(source), &IpAddress::Ipv4(destination)) {
+            return self.drop_packet(DropReason::BadChecksum);
+        }
+        let peer = SocketAddr::from((source, packet.src_port()));
+        let local = SocketAddr::from((destination, packet.dst_port()));
+        let Some(segment) = Segment::parse(&arrived.payload) else {
+            return self.drop_packet(DropReason::Malformed);
+        };
+        let mut connection = self.sockets.connections.get(&(local, peer)).copied();
+        if let Some(id) = connection {
+            // A new connection takes the place of one in TIME-WAIT.
+            if self.sockets.get(id).and_then(Socket::tcb).is_some_and(|tcb| tcb.may_be_reopened_by(&segment))
+                && self.listener_for(local).is_some()
+            {
+                if let Some(tcb) = self.sockets.get_mut(id).and_then(|socket| socket.tcb_mut()) {
+                    tcb.give_up();
+                }
+                self.flush(now, id);
+                connection = None;
+            }
+        }
+        let foreign = self.config.any_ip && !self.is_own(arrived.destination);
+        let listener = if connection.is_none() && !foreign { self.listener_for(local) } else { None };
+        let chosen = connection.or(listener);
+        let passed_over = self.sockets.tcp_ports.others(local.port(), chosen, MAX_PASSED_OVER);
+        if !foreign || chosen.is_some() {
+            self.events.push_back(HostEvent::Demux(Demux {
+                protocol: 6,
+                from: peer,
+                to: local,
+                chosen,
+                passed_over,
+            }));
+        }
+        match (connection, listener) {
+            (Some(id), _) => self.segment_for_connection(now, id, &segment),
+            (None, Some(id)) => self.segment_for_listener(now, id, local, peer, &segment),
+            (None, None) if foreign => self.segment_for_gateway(now, local, peer, segment, arrived),
+            (None, None) => {
+                self.drop_packet(DropReason::NoListener);
+                if let Some(reset) = reset_for(&segment) {
+                    self.send_segment(now, local, peer, (crate::ip::DEFAULT_TTL, 0), &reset);
+                }
+            }
+        }
+    }
+
+    /// The listener for a local end: one bound to the address before one bound to 0.0.0.0.
+    fn listener_for(&self, local: SocketAddr) -> Option<SocketId> {
+        let candidates = self.sockets.listeners.get(&local.port())?;
+        let bound_to = |ip: IpAddr| {
+            candidates.iter().copied().find(|id| {
+                self.sockets.get(*id).and_then(|socket| socket.local).is_some_and(|bound| bound.ip() == ip)
+            })
+        };
+        bound_to(local.ip()).or_else(|| bound_to(IpAddr::V4(core::net::Ipv4Addr::UNSPECIFIED)))
+    }
+
+    fn segment_for_connection(&mut self, now: Instant, id: SocketId, segment: &Segment) {
+        let Some(socket) = self.sockets.get(id) else { return };
+        let Some(tcp) = socket.tcp() else { return };
+        // The handshake may end only if there is room in the accept queue; else the client has to try again.
+        if let (Some(listener), TcpState::SynReceived) = (tcp.waits_at, tcp.state()) {
+            let full = self
+                .sockets
+                .get(listener)
+                .and_then(|socket| socket.tcp()?.listener.as_ref())
+                .is_some_and(super::Listener::is_full);
+            if full && segment.flags.ack && !segment.flags.rst {
+                return self.drop_packet(DropReason::AcceptQueueFull);
+            }
+        }
+        if let Some(tcb) = self.sockets.get_mut(id).and_then(|socket| socket.tcb_mut()) {
+            tcb.on_segment(now, segment);
+        }
+        self.flush(now, id);
+    }
+
+    /// RFC 9293 3.10.7.2.
+    fn segment_for_listener(
+        &mut self,
+        now: Instant,
+        id: SocketId,
+        local: SocketAddr,
+        peer: SocketAddr,
+        segment: &Segment,
+    ) {
+        if segment.flags.rst {
+            return;
+        }
+        if segment.flags.ack {
+            if let Some(reset) = reset_for(segment) {
+                self.send_segment(now, local, peer, (crate::ip::DEFAULT_TTL, 0), &reset);
+            }
+            return;
+        }
+        if !segment.flags.syn || segment.flags.fin {
+            return;
+        }
+        let Some(listener) = self.sockets.get_mut(id).and_then(|socket| socket.listener_mut()) else {
+            return;
+        };
+        if listener.is_full() {
+            return self.drop_packet(DropReason::AcceptQueueFull);
+        }
+        if listener.syn_queue.len() >= MAX_SYN_QUEUE {
+            return self.drop_packet(DropReason::SynQueueFull);
+        }
+        let child = self.make_child(now, Some(id), local, peer, segment);
+        if let Some(listener) = self.sockets.get_mut(id).and_then(|socket| socket.listener_mut()) {
+            listener.syn_queue.insert(child);
+        }
+        self.flush(now, child);
+    }
+
+    /// A socket for a connection that begins with this SYN. It inherits the listener's options.
+    pub(crate) fn make_child(
+        &mut self,
+        now: Instant,
+        listener: Option<SocketId>,
+        local: SocketAddr,
+        peer: SocketAddr,
+        syn: &Segment,
+    ) -> SocketId {
+        let mut socket = Socket::new(super::AF_INET, SOCK_STREAM, 6, Body::Tcp(Box::default()));
+        if let Some(listener) = listener.and_then(|id| self.sockets.get(id)) {
+            socket.options = listener.options.clone();
+        }
+        socket.peer = Some(peer);
+        let child = self.sockets.insert(socket);
+        self.set_local(child, local);
+        let mtu = self.path_mtu(peer);
+        let params = self.tcp_params(now, local, peer, child, mtu);
+        let tcb = Tcb::accept(now, params, syn);
+        self.sockets.connections.insert((local, peer), child);
+        if let Some(tcp) = self.sockets.get_mut(child).and_then(|socket| socket.tcp_mut()) {
+            *tcp = Tcp { phase: Phase::Connected, tcb: Some(tcb), waits_at: listener, ..Tcp::default() };
+        }
+        child
+    }
+
+    fn path_mtu(&self, peer: SocketAddr) -> usize {
+        match peer.ip() {
+            IpAddr::V4(ip) => self.path(ip, None).map_or(1500, |path| path.mtu),
+            IpAddr::V6(_) => 1500,
+        }
+    }
+
+    /// RFC 6528: the ISS is a clock of 4 us plus a keyed hash of the four numbers.
+    pub(crate) fn tcp_params(
+        &self,
+        now: Instant,
+        local: SocketAddr,
+        peer: SocketAddr,
+        id: SocketId,
+        mtu: usize,
+    ) -> Params {
+        let ([a, b, c], [d, e, f]) = (rng::endpoint(local), rng::endpoint(peer));
+        let hash = rng::hash(self.config.seed, &[a, b, c, d, e, f]);
+        let offset = rng::hash(self.config.seed, &[a, b, d, e]);
+        let settings = self.sockets.get(id).map(|socket| socket.options.tcp.clone()).unwrap_or_default();
+        Params {
+            profile: self.config.profile,
+            iss: Seq((hash as u32).wrapping_add((now.as_nanos() / 4_000) as u32)),
+            timestamp_offset: offset as u32,
+            mss: u32::try_from(mtu.saturating_sub(40)).unwrap_or(u32::MAX).clamp(88, 65_495),
+            settings,
+        }
+    }
+
+    fn segment_for_gateway(
+        &mut self,
+        now: Instant,
+        target: SocketAddr,
+        client: SocketAddr,
+        segment: Segment,
+        arrived: &Arrived,
+    ) {
+        let held = self.held.iter().find(|(_, held)| held.client == client && held.target == target);
+        if let Some((id, held)) = held.map(|(id, held)| (*id, held.clone())) {
+            // The client gives up before we answered. Repeated SYNs wait like the first.
+            if segment.flags.rst && segment.seq == held.syn.seq + 1
+                || segment.flags.rst && segment.seq == held.syn.seq
+            {
+                self.held.remove(&id);
+            } else if segment.flags.syn && segment.seq != held.syn.seq {
+                self.held.remove(&id);
+                self.segment_for_gateway(now, target, client, segment, arrived);
+            }
+            return;
+        }
+        if segment.flags.syn && !segment.flags.ack && !segment.flags.rst && !segment.flags.fin {
+            let id = InterceptId(self.next_intercept);
+            self.next_intercept += 1;
+            self.held.insert(id, HeldSyn { client, target, syn: segment, packet: arrived.packet.clone() });
+            self.intercepts.push_back(Intercept::Syn { id, client, target });
+        } else if let Some(reset) = reset_for(&segment) {
+            self.send_segment(now, target, client, (crate::ip::DEFAULT_TTL, 0), &reset);
+        }
+    }
+
+    pub(crate) fn send_segment(
+        &mut self,
+        now: Instant,
+        local: SocketAddr,
+        peer: SocketAddr,
+        (ttl, tos): (u8, u8),
+        segment: &Segment,
+    ) {
+        let (IpAddr::V4(from), IpAddr::V4(to)) = (local.ip(), peer.ip()) else { return };
+        let header = Header { ttl, tos, dont_fragment: true, ..Header::new(from, to, IpProtocol::Tcp) };
+        let emit = |out: &mut [u8]| segment.emit((from, local.port()), (to, peer.port()), out);
+        // Without a route the segment is lost, and its timer goes on.
+        let _ = self.send_packet(now, &header, segment.wire_len(), emit);
+    }
+
+    /// Takes what a TCB has made: sends segments, reports notes, keeps tables and timers true, wakes those who wait.
+    pub(crate) fn flush(&mut self, now: Instant, id: SocketId) {
+        let Some(socket) = self.sockets.get_mut(id) else { return };
+        let (Some(local), Some(peer)) = (socket.local, socket.peer) else { return };
+        let ttl_tos = (socket.options.ttl, socket.options.tos);
+        let Some(tcb) = socket.tcb_mut() else { return };
+        let segments = core::mem::take(&mut tcb.out);
+        let notes = core::mem::take(&mut tcb.notes);
+        let (state, deadline) = (tcb.state(), tcb.deadline());
+        for segment in &segments {
+            self.send_segment(now, local, peer, ttl_tos, segment);
+        }
+        for note in notes {
+            self.report(id, local, peer, note);
+        }
+        self.set_deadline(id, deadline);
+        self.wake(id);
+        if state == TcpState::Closed {
+            self.connection_closed(id, local, peer);
+        }
+    }
+
+    fn set_deadline(&mut self, id: SocketId, deadline: Option<Instant>) {
+        let Some(socket) = self.sockets.get_mut(id) else { return };
+        if socket.deadline == deadline {
+            return;
+        }
+        if let Some(old) = socket.deadline {
+            self.timers.remove(&(old, TimerKey::Socket(id)));
+        }
+        socket.deadline = deadline;
+        if let Some(new) = deadline {
+            self.timers.insert((new, TimerKey::Socket(id)));
+        }
+    }
+
+    fn report(&mut self, id: SocketId, local: SocketAddr, peer: SocketAddr, note: Note) {
+        match note {
+            Note::State(from, to) => {
+                self.events.push_back(HostEvent::TcpState { socket: id, local, peer: Some(peer), from, to });
+                if from == TcpState::SynReceived && to != TcpState::Closed {
+                    self.handshake_done(id);
+                }
+            }
+            Note::Retransmitted { seq, len, attempt } => {
+                let (seq, len) = (seq.0, len as usize);
+                self.events.push_back(HostEvent::Retransmitted { socket: id, seq, len, attempt });
+            }
+            Note::Timer(timer) => self.events.push_back(HostEvent::TimerFired { socket: id, timer }),
+            Note::Failed(why) => {
+                let Some(socket) = self.sockets.get_mut(id) else { return };
+                let soft = socket.tcp_mut().and_then(|tcp| tcp.soft_error.take());
+                let (errno, cause) = match why {
+                    Fail::Refused => (Errno::ECONNREFUSED, Cause::RefusedByPeer { peer }),
+                    Fail::Reset { closing: false } => (Errno::ECONNRESET, Cause::ResetByPeer { peer }),
+                    Fail::Reset { closing: true } => (Errno::EPIPE, Cause::PeerGone { peer }),
+                    // Linux `tcp_write_err`: what ICMP said last is the better answer.
+                    Fail::TimedOut { transmissions } => {
+                        soft.unwrap_or((Errno::ETIMEDOUT, Cause::NoAnswer { peer, transmissions }))
+                    }
+                };
+                socket.error = Some((errno, cause.clone()));
+                if let Some(tcp) = socket.tcp_mut() {
+                    tcp.ended = Some(cause);
+                }
+            }
+        }
+    }
+
+    /// A child moves from its listener's SYN queue to the accept queue.
+    fn handshake_done(&mut self, id: SocketId) {
+        let Some(listener_id) = self.sockets.get(id).and_then(|socket| socket.tcp()?.waits_at) else {
+            return;
+        };
+        let Some(listener) = self.sockets.get_mut(listener_id).and_then(|socket| socket.listener_mut())
+        else {
+            return;
+        };
+        if listener.syn_queue.remove(&id) {
+            listener.accept_queue.push_back(id);
+            self.wake(listener_id);
+        }
+    }
+
+    /// Linux `tcp_done`: out of the tables; and gone, if nobody holds the socket.
+    fn connection_closed(&mut self, id: SocketId, local: SocketAddr, peer: SocketAddr) {
+        if self.sockets.connections.get(&(local, peer)) == Some(&id) {
+            self.sockets.connections.remove(&(local, peer));
+        }
+        let Some(socket) = self.sockets.get_mut(id) else { return };
+        socket.shut_read = true;
+        socket.shut_write = true;
+        let (refs, bound) = (socket.refs, socket.bound);
+        let queue = socket.tcp().and_then(|tcp| tcp.waits_at);
+        if !bound || refs == 0 {
+            self.release_port(id);
+        }
+        let mut kept = refs > 0;
+        if let Some(listener) = queue.and_then(|id| self.sockets.get_mut(id)).and_then(|s| s.listener_mut()) {
+            listener.syn_queue.remove(&id);
+            // A connection that broke while it waited is still accepted; the program finds out then.
+            kept |= listener.accept_queue.contains(&id);
+        }
+        if !kept {
+            self.set_deadline(id, None);
+            self.sockets.remove(id);
+        }
+    }
+
+    /// An ICMP error about a segment of ours (Linux `tcp_v4_err`).
+    pub(crate) fn tcp_unreachable(
+        &mut self,
+        now: Instant,
+        local: SocketAddr,
+        peer: SocketAddr,
+        _seq: u32,
+        error: (Errno, Cause),
+    ) {
+        let Some(&id) = self.sockets.connections.get(&(local, peer)) else { return };
+        let Some(socket) = self.sockets.get_mut(id) else { return };
+        let Some(tcp) = socket.tcp_mut() else { return };
+        let connecting = matches!(tcp.state(), TcpState::SynSent | TcpState::SynReceived);
+        if !connecting {
+            // RFC 1122 4.2.3.9: only a hint, the connection may recover.
+            tcp.soft_error = Some(error);
+            return;
+        }
+        tcp.ended = Some(error.1.clone());
+        if let Some(tcb) = &mut tcp.tcb {
+            tcb.give_up();
+        }
+        socket.error = Some(error);
+        self.flush(now, id);
+    }
+}

@@ -1,0 +1,153 @@
+//! Calls that sleep. A call is tried; if it cannot end yet it is kept with its deadline, and tried again whenever one
+//! of the sockets it looks at changes.
+
+use core::time::Duration;
+
+use bytes::Bytes;
+
+use crate::call::{Call, CallId, Outcome, Pid, Ret};
+use crate::errno::{Errno, Failure};
+use crate::event::SocketId;
+use crate::host::{Host, TimerKey};
+use crate::time::Instant;
+
+/// A call between its start and its answer.
+#[derive(Clone, Debug)]
+pub(crate) struct Pending {
+    pub(crate) pid: Pid,
+    pub(crate) call: Call,
+    /// The sockets it looks at, found by their descriptors when it began.
+    pub(crate) sockets: Vec<SocketId>,
+    pub(crate) deadline: Option<Instant>,
+    /// It was tried before.
+    pub(crate) started: bool,
+    /// send(2): octets taken so far. recv(2) with `MSG_WAITALL`: octets read so far.
+    pub(crate) taken: usize,
+    pub(crate) read: Vec<Bytes>,
+}
+
+/// How an attempt ended.
+pub(crate) enum Attempt {
+    Done(Result<Ret, Failure>),
+    /// Not yet. A caller that does not want to block gets this.
+    Wait(Result<Ret, Failure>),
+}
+
+impl Attempt {
+    pub(crate) fn again() -> Attempt {
+        Attempt::Wait(Err(Errno::EAGAIN.into()))
+    }
+}
+
+impl From<Result<Ret, Failure>> for Attempt {
+    fn from(result: Result<Ret, Failure>) -> Attempt {
+        Attempt::Done(result)
+    }
+}
+
+impl From<Errno> for Attempt {
+    fn from(errno: Errno) -> Attempt {
+        Attempt::Done(Err(errno.into()))
+    }
+}
+
+impl Call {
+    /// How long it may block; none: for ever. Calls that never block: zero.
+    pub(crate) fn patience(&self) -> Option<Duration> {
+        const MSG_DONTWAIT: i32 = 0x40;
+        match self {
+            Call::Send { flags, .. } | Call::SendTo { flags, .. } | Call::Recv { flags, .. }
+                if flags & MSG_DONTWAIT != 0 =>
+            {
+                Some(Duration::ZERO)
+            }
+            Call::Accept { timeout, .. }
+            | Call::Connect { timeout, .. }
+            | Call::Send { timeout, .. }
+            | Call::SendTo { timeout, .. }
+            | Call::Recv { timeout, .. }
+            | Call::Poll { timeout, .. } => *timeout,
+            _ => Some(Duration::ZERO),
+        }
+    }
+}
+
+impl Host {
+    /// Tries a call for the first time, and keeps it if it has to wait.
+    pub(crate) fn start_call(&mut self, now: Instant, id: CallId, mut pending: Pending) -> Outcome {
+        let patience = pending.call.patience();
+        match self.attempt(now, &mut pending) {
+            Attempt::Done(result) => Outcome::Done(result),
+            Attempt::Wait(result) if patience == Some(Duration::ZERO) => Outcome::Done(result),
+            Attempt::Wait(_) => {
+                pending.started = true;
+                pending.deadline = patience.map(|patience| now + patience);
+                if let Some(deadline) = pending.deadline {
+                    self.timers.insert((deadline, TimerKey::Call(id)));
+                }
+                for socket in &pending.sockets {
+                    if let Some(socket) = self.sockets.get_mut(*socket) {
+                        socket.refs += 1;
+                        socket.waiting.push(id);
+                    }
+                }
+                self.waiters.insert(id, pending);
+                Outcome::Blocked
+            }
+        }
+    }
+
+    /// Something about the socket changed: those who sleep there may go on.
+    pub(crate) fn wake(&mut self, id: SocketId) {
+        if self.sockets.get(id).is_some_and(|socket| !socket.waiting.is_empty())
+            && !self.changed.contains(&id)
+        {
+            self.changed.push_back(id);
+        }
+    }
+
+    /// Tries every call again that sleeps at the socket, in the order they came.
+    pub(crate) fn retry_waiters(&mut self, now: Instant, socket: SocketId) {
+        let waiting = self.sockets.get(socket).map(|socket| socket.waiting.clone()).unwrap_or_default();
+        for id in waiting {
+            let Some(mut pending) = self.waiters.remove(&id) else { continue };
+            match self.attempt(now, &mut pending) {
+                Attempt::Done(result) => {
+                    self.forget(now, id, &pending);
+                    self.completions.push_back((id, result));
+                }
+                Attempt::Wait(_) => {
+                    self.waiters.insert(id, pending);
+                }
+            }
+        }
+    }
+
+    /// The time a call could wait is over.
+    pub(crate) fn call_timed_out(&mut self, now: Instant, id: CallId) {
+        let Some(pending) = self.waiters.remove(&id) else { return };
+        self.forget(now, id, &pending);
+        let result = match &pending.call {
+            Call::Poll { .. } => Ok(Ret::Ready(Vec::new())),
+            Call::Send { .. } | Call::SendTo { .. } if pending.taken > 0 => Ok(Ret::Len(pending.taken)),
+            Call::Recv { .. } if !pending.read.is_empty() => {
+                Ok(Ret::Data(pending.read.concat().into(), None, 0))
+            }
+            _ => Err(Failure::TimedOut),
+        };
+        self.completions.push_back((id, result));
+    }
+
+    /// Takes a call off the lists it stands in.
+    pub(crate) fn forget(&mut self, now: Instant, id: CallId, pending: &Pending) {
+        if let Some(deadline) = pending.deadline {
+            self.timers.remove(&(deadline, TimerKey::Call(id)));
+        }
+        for socket_id in &pending.sockets {
+            if let Some(socket) = self.sockets.get_mut(*socket_id) {
+                socket.waiting.retain(|waiting| *waiting != id);
+            }
+            self.unhold(now, *socket_id);
+        }
+    }
+}

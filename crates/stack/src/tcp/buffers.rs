@@ -1,0 +1,217 @@
+//! What waits in a connection: octets to send (until acknowledged), octets to read, and pieces that came out of
+//! order. All of it is shared with the frames and calls it came from; nothing is copied here.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use super::segment::Payload;
+use super::seq::Seq;
+
+/// Octets from `snd_una` on that the program has handed over.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SendQueue {
+    /// Chunks with the position of their first octet in the stream.
+    chunks: VecDeque<(u64, Bytes)>,
+    /// Position in the stream of the first octet still held.
+    start: u64,
+    /// Position after the last one.
+    end: u64,
+}
+
+impl SendQueue {
+    pub(crate) fn len(&self) -> usize {
+        (self.end - self.start) as usize
+    }
+
+    pub(crate) fn push(&mut self, data: Bytes) {
+        if !data.is_empty() {
+            let at = self.end;
+            self.end += data.len() as u64;
+            self.chunks.push_back((at, data));
+        }
+    }
+
+    /// Forgets the first `n` octets: they are acknowledged.
+    pub(crate) fn release(&mut self, n: usize) {
+        self.start = (self.start + n as u64).min(self.end);
+        while let Some((at, chunk)) = self.chunks.front() {
+            if at + chunk.len() as u64 > self.start {
+                break;
+            }
+            self.chunks.pop_front();
+        }
+    }
+
+    /// `len` octets from `offset` after the first one held; fewer if there are no more.
+    pub(crate) fn range(&self, offset: usize, len: usize) -> Payload {
+        let mut payload = Payload::default();
+        let mut from = self.start + offset as u64;
+        let to = (from + len as u64).min(self.end);
+        let first = self.chunks.partition_point(|(at, chunk)| at + chunk.len() as u64 <= from);
+        for (at, chunk) in self.chunks.range(first..) {
+            if from >= to {
+                break;
+            }
+            let begin = (from - at) as usize;
+            let end = chunk.len().min((to - at) as usize);
+            payload.push(chunk.slice(begin..end));
+            from = at + end as u64;
+        }
+        payload
+    }
+}
+
+/// Octets in order that the program has not read.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct RecvQueue {
+    chunks: VecDeque<Bytes>,
+    len: usize,
+}
+
+impl RecvQueue {
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(crate) fn push(&mut self, data: Bytes) {
+        if !data.is_empty() {
+            self.len += data.len();
+            self.chunks.push_back(data);
+        }
+    }
+
+    /// At most `n` octets, which stay in the queue.
+    pub(crate) fn peek(&self, n: usize) -> Bytes {
+        match self.chunks.front() {
+            None => Bytes::new(),
+            Some(first) if first.len() >= n || self.chunks.len() == 1 => first.slice(..first.len().min(n)),
+            Some(_) => {
+                let mut out = Vec::with_capacity(n.min(self.len));
+                for chunk in &self.chunks {
+                    let left = n - out.len();
+                    if left == 0 {
+                        break;
+                    }
+                    out.extend_from_slice(chunk.get(..left).unwrap_or(chunk));
+                }
+                out.into()
+            }
+        }
+    }
+
+    /// Takes at most `n` octets out.
+    pub(crate) fn take(&mut self, n: usize) -> Bytes {
+        let data = self.peek(n);
+        self.len -= data.len();
+        let mut left = data.len();
+        while let Some(chunk) = self.chunks.front_mut() {
+            if chunk.len() > left {
+                let _ = chunk.split_to(left);
+                break;
+            }
+            left -= chunk.len();
+            self.chunks.pop_front();
+        }
+        data
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.chunks.clear();
+        self.len = 0;
+    }
+}
+
+/// Pieces of the stream beyond a hole (RFC 9293 3.10.7.4: "held for processing later").
+#[derive(Clone, Debug, Default)]
+pub(crate) struct OutOfOrder {
+    /// Pieces in order, not overlapping.
+    pieces: VecDeque<(Seq, Bytes)>,
+    len: usize,
+    /// Where the peer's FIN stands, once it is known.
+    pub(crate) fin: Option<Seq>,
+    /// Contiguous ranges, the one that changed last first: the order of SACK blocks (RFC 2018 4).
+    ranges: Vec<(Seq, Seq)>,
+}
+
+impl OutOfOrder {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.pieces.is_empty()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The ranges held, the newest first.
+    pub(crate) fn ranges(&self) -> &[(Seq, Seq)] {
+        &self.ranges
+    }
+
+    /// Keeps what of `data` is not held yet. Returns the first part that was, for a D-SACK (RFC 2883).
+    pub(crate) fn insert(&mut self, seq: Seq, data: Bytes) -> Option<(Seq, Seq)> {
+        if data.is_empty() {
+            return None;
+        }
+        let (first, end) = (seq, seq + data.len() as u32);
+        let mut duplicate = None;
+        let mut at = seq;
+        let mut place = self.pieces.partition_point(|(s, d)| (*s + d.len() as u32).le(seq));
+        while at.lt(end) {
+            let next = self.pieces.get(place).map(|(s, d)| (*s, *s + d.len() as u32));
+            let gap_end = next.map_or(end, |(s, _)| s.min(end));
+            if at.lt(gap_end) {
+                let part = data.slice((at - seq) as usize..(gap_end - seq) as usize);
+                self.len += part.len();
+                self.pieces.insert(place, (at, part));
+                place += 1;
+                at = gap_end;
+            }
+            if at.lt(end) {
+                let Some((_, held_end)) = next else { break };
+                let covered = held_end.min(end);
+                duplicate.get_or_insert((at, covered));
+                at = held_end;
+                place += 1;
+            }
+        }
+        self.touch(first, end);
+        duplicate
+    }
+
+    /// The range around `[left, right)` becomes the first one.
+    fn touch(&mut self, mut left: Seq, mut right: Seq) {
+        self.ranges.retain(|(l, r)| {
+            let joins = l.le(right) && left.le(*r);
+            if joins {
+                left = left.min(*l);
+                right = right.max(*r);
+            }
+            !joins
+        });
+        self.ranges.insert(0, (left, right));
+    }
+
+    /// Takes the pieces that follow on `rcv_nxt` without a hole.
+    pub(crate) fn take_contiguous(&mut self, mut rcv_nxt: Seq, into: &mut RecvQueue) -> Seq {
+        while let Some((seq, data)) = self.pieces.front() {
+            if seq.gt(rcv_nxt) {
+                break;
+            }
+            let (seq, data) = (*seq, data.clone());
+            self.pieces.pop_front();
+            self.len -= data.len();
+            let skip = (rcv_nxt - seq) as usize;
+            if skip < data.len() {
+                rcv_nxt = seq + data.len() as u32;
+                into.push(data.slice(skip..));
+            }
+        }
+        self.ranges.retain(|(_, right)| right.gt(rcv_nxt));
+        rcv_nxt
+    }
+
+    pub(crate) fn clear(&mut self) {
+        *self = OutOfOrder::default();
+    }
+}

@@ -1,0 +1,443 @@
+//! SEGMENT ARRIVES (RFC 9293 3.10.7), with the checks of RFC 5961 and RFC 7323.
+
+use bytes::Bytes;
+
+use super::recovery::{Acked, Recovery};
+use super::segment::Segment;
+use super::seq::Seq;
+use super::timers::DELAYED_ACK;
+use super::{Fail, QUICK_ACKS, Tcb};
+use crate::snapshot::TcpState;
+use crate::time::Instant;
+
+/// RFC 7323 5.5: a timestamp older than this says nothing.
+const TIMESTAMP_AGE: core::time::Duration = core::time::Duration::from_secs(24 * 24 * 3600);
+
+impl Tcb {
+    /// A segment of this connection arrived; its checksum is right.
+    pub(crate) fn on_segment(&mut self, now: Instant, segment: &Segment) {
+        match self.state {
+            TcpState::Closed | TcpState::Listen => return,
+            TcpState::SynSent => self.in_syn_sent(now, segment),
+            _ => self.in_synchronized(now, segment),
+        }
+        if self.state != TcpState::Closed {
+            self.output(now);
+        }
+    }
+
+    /// Takes over what a SYN says about the peer.
+    pub(super) fn take_syn(&mut self, now: Instant, syn: &Segment) {
+        self.irs = syn.seq;
+        self.rcv_nxt = syn.seq + 1;
+        self.rcv_adv = self.rcv_nxt;
+        self.rcv_acked = self.rcv_nxt;
+        self.snd_wl1 = syn.seq;
+        self.snd_wl2 = syn.ack;
+        // RFC 7323 2.2: the window of a segment with SYN is never scaled.
+        self.snd_wnd = u32::from(syn.window);
+        self.max_window = self.snd_wnd;
+        self.peer_mss = syn.options.mss.map_or(super::DEFAULT_MSS, |mss| u32::from(mss).max(88));
+        self.scale = syn.options.window_scale.map(|theirs| (super::WINDOW_SCALE, theirs));
+        self.sack_ok = syn.options.sack_permitted;
+        if let Some((tsval, _)) = syn.options.timestamps {
+            self.timestamps = true;
+            self.ts_recent = tsval;
+            self.ts_recent_at = now;
+        }
+        self.rcv_mss = self.rcv_mss.min(self.mss());
+        self.congestion = super::Congestion::new(self.params.profile, self.mss());
+        self.heard_at = now;
+        self.reset_acks();
+    }
+
+    /// RFC 9293 3.10.7.3.
+    fn in_syn_sent(&mut self, now: Instant, segment: &Segment) {
+        let acceptable = segment.flags.ack && segment.ack.gt(self.snd_una) && segment.ack.le(self.snd_nxt);
+        if segment.flags.ack && !acceptable {
+            if !segment.flags.rst {
+                self.refuse(segment);
+            }
+            return;
+        }
+        if segment.flags.rst {
+            // RFC 5961 has nothing to add: without an acceptable ACK it is dropped.
+            if acceptable {
+                self.fail(Fail::Refused);
+            }
+            return;
+        }
+        if !segment.flags.syn {
+            return;
+        }
+        self.take_syn(now, segment);
+        if acceptable {
+            let acked = self.take_acked(segment.ack);
+            self.snd_una = segment.ack;
+            self.measure(now, segment, acked);
+            self.rtx_timer = None;
+            self.became_established(now);
+            self.acks.now = true;
+        } else {
+            // Simultaneous open: our SYN goes out again, now with an ACK.
+            self.enter(TcpState::SynReceived);
+            if let Some(syn) = self.sent.front().cloned() {
+                self.transmit(now, &syn);
+            }
+        }
+    }
+
+    fn became_established(&mut self, now: Instant) {
+        if matches!(self.state, TcpState::SynSent | TcpState::SynReceived) {
+            self.enter(TcpState::Established);
+        }
+        if self.rtt.srtt.is_none() {
+            self.rtt.after_lost_syn();
+        }
+        self.rtt.backoff = 0;
+        self.timeouts = 0;
+        self.stalled_since = None;
+        self.copied = (now, 0);
+        if self.params.settings.keepalive {
+            self.keep_timer = Some(now + self.params.settings.keep_idle);
+        }
+    }
+
+    /// RFC 9293 3.10.7.4.
+    fn in_synchronized(&mut self, now: Instant, segment: &Segment) {
+        if self.state == TcpState::SynReceived
+            && segment.flags.syn
+            && segment.seq == self.irs
+            && !segment.flags.rst
+        {
+            return self.on_repeated_syn(now, segment);
+        }
+        // RFC 7323 5.3 R1: protection against wrapped sequence numbers.
+        if self.timestamps && !segment.flags.rst {
+            if let Some((tsval, _)) = segment.options.timestamps {
+                let old = Seq(tsval).lt(Seq(self.ts_recent));
+                if old && now - self.ts_recent_at < TIMESTAMP_AGE {
+                    self.report_duplicate(segment);
+                    self.acks.now = true;
+                    return;
+                }
+            }
+        }
+        // Sequence number. Linux's form: a segment that touches the window; what lies outside is cut off later.
+        let window_end = self.rcv_adv.max(self.rcv_nxt);
+        if segment.end().lt(self.rcv_nxt) || segment.seq.gt(window_end) {
+            if !segment.flags.rst {
+                self.report_duplicate(segment);
+                self.acks.now = true;
+                self.restart_time_wait(now, segment);
+            }
+            return;
+        }
+        if segment.flags.rst {
+            return self.on_reset(segment);
+        }
+        // RFC 5961 4.2: a SYN is never believed here.
+        if segment.flags.syn {
+            return self.challenge();
+        }
+        if !segment.flags.ack {
+            return;
+        }
+        self.heard_at = now;
+        if self.params.settings.keepalive && self.keep_timer.is_some() {
+            self.keep_timer = Some(now + self.params.settings.keep_idle);
+        }
+        if !self.on_ack(now, segment) {
+            return;
+        }
+        self.remember_timestamp(now, segment);
+        if self.state == TcpState::Closed {
+            return;
+        }
+        self.on_data(now, segment);
+    }
+
+    /// Our SYN,ACK was lost, or the peer opens at the same time (RFC 9293 3.5 figure 7).
+    fn on_repeated_syn(&mut self, now: Instant, segment: &Segment) {
+        if segment.flags.ack {
+            if segment.ack == self.snd_nxt {
+                let acked = self.take_acked(segment.ack);
+                self.snd_una = segment.ack;
+                self.measure(now, segment, acked);
+                self.rtx_timer = None;
+                self.became_established(now);
+            }
+            return;
+        }
+        if let Some(syn) = self.sent.front().cloned() {
+            self.transmit(now, &syn);
+        }
+    }
+
+    /// RFC 7323 4.3 (2): the timestamp of the segment at the left edge is the one to echo.
+    fn remember_timestamp(&mut self, now: Instant, segment: &Segment) {
+        if let (true, Some((tsval, _))) = (self.timestamps, segment.options.timestamps) {
+            if segment.seq.le(self.rcv_acked) && Seq(tsval).ge(Seq(self.ts_recent)) {
+                self.ts_recent = tsval;
+                self.ts_recent_at = now;
+            }
+        }
+    }
+
+    /// RFC 5961 3.2: only a RST exactly at `rcv_nxt` is believed, others in the window are asked about.
+    fn on_reset(&mut self, segment: &Segment) {
+        if segment.seq != self.rcv_nxt {
+            if self.state != TcpState::TimeWait {
+                self.challenge();
+            }
+            return;
+        }
+        match self.state {
+            TcpState::TimeWait => self.close(),
+            TcpState::SynReceived => self.fail(Fail::Refused),
+            state => self.fail(Fail::Reset { closing: state == TcpState::CloseWait }),
+        }
+    }
+
+    /// Whether the segment may go on to its data.
+    fn on_ack(&mut self, now: Instant, segment: &Segment) -> bool {
+        if self.state == TcpState::SynReceived {
+            if !(segment.ack.gt(self.snd_una) && segment.ack.le(self.snd_nxt)) {
+                self.refuse(segment);
+                return false;
+            }
+            self.became_established(now);
+        }
+        if segment.ack.gt(self.snd_nxt) {
+            self.challenge();
+            return false;
+        }
+        if segment.ack.lt(self.snd_una) {
+            // RFC 5961 5.2: too old to be a delayed one.
+            if segment.ack.lt(self.snd_una - self.max_window) {
+                self.challenge();
+                return false;
+            }
+            return true;
+        }
+        self.probes = 0;
+        let new = segment.ack.gt(self.snd_una);
+        let window_changed = self.take_window(segment, new);
+        let in_flight = !self.sent.is_empty();
+        let was_limited = if self.congestion.in_slow_start() {
+            2 * self.flight() >= self.congestion.cwnd
+        } else {
+            self.flight() + self.mss() > self.congestion.cwnd
+        };
+        let newly_sacked = if self.sack_ok { self.mark_sacked(&segment.options.sack) } else { 0 };
+        // RFC 5681 2: the definition of a duplicate ACK; with SACK it must bring news.
+        let bare = segment.payload.len() == 0 && !segment.flags.fin && !window_changed;
+        let duplicate = in_flight && if self.sack_ok { newly_sacked > 0 } else { !new && bare };
+        let acked = new.then(|| self.take_new_ack(now, segment));
+        if in_flight {
+            self.on_ack_for_recovery(acked, duplicate, was_limited);
+        }
+        if new {
+            self.after_new_ack(now);
+        }
+        true
+    }
+
+    /// RFC 9293 3.10.7.4: SND.WND, SND.WL1, SND.WL2. Whether the window changed.
+    fn take_window(&mut self, segment: &Segment, new: bool) -> bool {
+        let shift = self.scale.map_or(0, |(_, theirs)| theirs);
+        let window = u32::from(segment.window) << shift;
+        let newer = self.snd_wl1.lt(segment.seq)
+            || self.snd_wl1 == segment.seq && (self.snd_wl2.lt(segment.ack) || window > self.snd_wnd);
+        let changed = window != self.snd_wnd;
+        if newer || new || self.snd_wl1 == segment.seq && self.snd_wl2 == segment.ack {
+            self.snd_wnd = window;
+            self.snd_wl1 = segment.seq;
+            self.snd_wl2 = segment.ack;
+            self.max_window = self.max_window.max(window);
+        }
+        changed
+    }
+
+    fn take_new_ack(&mut self, now: Instant, segment: &Segment) -> Acked {
+        let acked = self.take_acked(segment.ack);
+        let data_end = segment.ack.min(self.queue_end());
+        let octets = data_end.since(self.queue_seq);
+        self.send_queue.release(octets as usize);
+        self.queue_seq += octets;
+        self.snd_una = segment.ack;
+        self.measure(now, segment, acked);
+        self.rtt.backoff = 0;
+        self.timeouts = 0;
+        self.stalled_since = (!self.sent.is_empty()).then_some(now);
+        // RFC 6298 (5.2), (5.3).
+        self.rtx_timer = (!self.sent.is_empty()).then(|| now + self.rtt.rto());
+        acked
+    }
+
+    /// A round trip, from the segment's own clock or from the timestamp it echoes (RFC 7323 4.1).
+    fn measure(&mut self, now: Instant, segment: &Segment, acked: Acked) {
+        if let Some(at) = acked.sent_at {
+            self.rtt.measure(now - at);
+        } else if let (true, Some((_, tsecr))) = (self.timestamps, segment.options.timestamps) {
+            let millis = self.tsval(now).wrapping_sub(tsecr);
+            if tsecr != 0 && millis < 1 << 24 {
+                self.rtt.measure(core::time::Duration::from_millis(u64::from(millis)));
+            }
+        }
+    }
+
+    /// Our FIN may have been acknowledged.
+    fn after_new_ack(&mut self, now: Instant) {
+        let fin_acked = self.fin_queued && self.snd_una == self.snd_nxt && !self.has_unsent();
+        if !fin_acked {
+            return;
+        }
+        match self.state {
+            TcpState::FinWait1 => {
+                self.enter(TcpState::FinWait2);
+                if self.orphan {
+                    self.wait_timer = Some(now + self.params.settings.fin_timeout);
+                }
+            }
+            TcpState::Closing => self.enter_time_wait(now),
+            TcpState::LastAck => self.close(),
+            _ => {}
+        }
+    }
+
+    pub(super) fn enter_time_wait(&mut self, now: Instant) {
+        self.enter(TcpState::TimeWait);
+        let keep_ack = self.acks.now;
+        self.stop_timers();
+        self.acks.now = keep_ack;
+        self.wait_timer = Some(now + self.time_wait());
+    }
+
+    /// RFC 9293 3.10.7.4, eighth, TIME-WAIT: "restart the 2 MSL time-wait timeout", on a repeated FIN only.
+    fn restart_time_wait(&mut self, now: Instant, segment: &Segment) {
+        if self.state == TcpState::TimeWait && segment.flags.fin {
+            self.wait_timer = Some(now + self.time_wait());
+        }
+    }
+
+    /// What of the segment we have already is reported by D-SACK.
+    fn report_duplicate(&mut self, segment: &Segment) {
+        if self.sack_ok && segment.payload.len() > 0 && segment.seq.lt(self.rcv_nxt) {
+            self.duplicate = Some((segment.seq, segment.end().min(self.rcv_nxt)));
+        }
+    }
+
+    fn on_data(&mut self, now: Instant, segment: &Segment) {
+        let open = matches!(self.state, TcpState::Established | TcpState::FinWait1 | TcpState::FinWait2);
+        let data_len = segment.payload.len() as u32;
+        if !open {
+            // After the peer's FIN its data is ignored, but a repeated FIN is acknowledged.
+            if segment.flags.fin || data_len > 0 {
+                self.acks.now = true;
+                self.restart_time_wait(now, segment);
+            }
+            return;
+        }
+        if data_len == 0 && !segment.flags.fin {
+            return;
+        }
+        // Data that no program can ever read is answered by a RST (RFC 9293 3.6.1, RFC 2525 2.17).
+        let data_end = segment.seq + data_len;
+        if self.orphan && self.state != TcpState::Established && data_end.gt(self.rcv_nxt) && data_len > 0 {
+            self.refuse(segment);
+            self.close();
+            return;
+        }
+        let window_end = self.rcv_adv.max(self.rcv_nxt);
+        if segment.seq.ge(window_end) && data_len > 0 {
+            // No room: a window probe. The ACK says so.
+            self.acks.now = true;
+            return;
+        }
+        self.report_duplicate(segment);
+        let before = self.rcv_nxt;
+        let mut data = segment.payload.clone().into_bytes();
+        if data_end.gt(window_end) {
+            data.truncate(window_end.since(segment.seq) as usize);
+        } else if segment.flags.fin {
+            self.out_of_order.fin = Some(data_end);
+        }
+        let skip = self.rcv_nxt.since(segment.seq) as usize;
+        let data = if skip < data.len() { data.slice(skip..) } else { Bytes::new() };
+        self.take_data(segment.seq.max(self.rcv_nxt), data);
+        self.bytes_received += u64::from(self.rcv_nxt - before);
+        if self.out_of_order.fin == Some(self.rcv_nxt) {
+            self.on_fin(now);
+        } else {
+            self.schedule_ack(now, data_len, before);
+        }
+    }
+
+    fn take_data(&mut self, seq: Seq, data: Bytes) {
+        if seq == self.rcv_nxt && !data.is_empty() {
+            self.rcv_nxt += data.len() as u32;
+            self.recv_queue.push(data);
+            if !self.out_of_order.is_empty() {
+                // RFC 5681 4.2: an ACK at once when a hole is filled.
+                self.acks.now = true;
+                self.rcv_nxt = self.out_of_order.take_contiguous(self.rcv_nxt, &mut self.recv_queue);
+            }
+        } else if seq.gt(self.rcv_nxt) {
+            let duplicate = self.out_of_order.insert(seq, data);
+            if self.sack_ok && self.duplicate.is_none() {
+                self.duplicate = duplicate;
+            }
+        }
+    }
+
+    /// RFC 9293 3.10.7.4, eighth: the peer has finished.
+    fn on_fin(&mut self, now: Instant) {
+        self.rcv_nxt += 1;
+        self.fin_received = true;
+        self.acks.now = true;
+        self.out_of_order.clear();
+        match self.state {
+            TcpState::Established | TcpState::SynReceived => self.enter(TcpState::CloseWait),
+            TcpState::FinWait1 => self.enter(TcpState::Closing),
+            TcpState::FinWait2 => self.enter_time_wait(now),
+            _ => {}
+        }
+    }
+
+    /// When to acknowledge (Linux `__tcp_ack_snd_check`): at once for the first segments, for a hole and for
+    /// every second full segment; else with the next data, or when the timer runs out.
+    fn schedule_ack(&mut self, now: Instant, data_len: u32, before: Seq) {
+        if data_len >= self.rcv_mss {
+            self.rcv_mss = data_len.min(self.params.mss);
+        }
+        let rto = self.rtt.rto();
+        if self.acks.last_data.is_some_and(|at| now - at > rto) {
+            // Linux `tcp_event_data_recv`: the sender starts again and needs its ACKs.
+            self.acks.quick = QUICK_ACKS;
+        }
+        self.acks.last_data = Some(now);
+        self.measure_receiver(now, data_len);
+        let unacked = self.rcv_nxt.since(self.rcv_acked);
+        let quick = self.acks.quick > 0 && !self.acks.ping_pong;
+        let hole = !self.out_of_order.is_empty() || self.rcv_nxt == before;
+        if unacked > self.rcv_mss || quick || hole {
+            self.acks.now = true;
+        } else {
+            self.ack_timer.get_or_insert(now + DELAYED_ACK);
+        }
+    }
+
+    /// The round trip as the receiver sees it, for autotuning (Linux `tcp_rcv_rtt_measure_ts`).
+    fn measure_receiver(&mut self, now: Instant, data_len: u32) {
+        if self.timestamps && data_len >= self.rcv_mss && self.rtt.srtt.is_some() {
+            let rtt = self.rtt.srtt.unwrap_or_default().max(core::time::Duration::from_millis(1));
+            self.rcv_rtt = Some(rtt);
+        }
+    }
+
+    /// Whether anything repairs a loss now.
+    pub(super) fn recovering(&self) -> bool {
+        self.recovery != Recovery::Open
+    }
+}
