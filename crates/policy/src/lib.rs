@@ -63,7 +63,7 @@ pub enum Why {
     /// The name leads to a special address.
     LeadsTo(IpAddr, Class),
     /// An address of the relay's own machine.
-    OwnAddress,
+    OwnAddress(IpAddr),
     /// The relay itself.
     OwnListener,
     /// A port that is misused so often that a rule has to name it.
@@ -103,6 +103,7 @@ impl Denial {
             Why::Host(_) | Why::PortZero | Why::Never(_) | Why::OwnListener => None,
             Why::LeadsTo(address, class) if class.can_be_allowed() => Some(place(address, address.is_ipv6())),
             Why::LeadsTo(..) => None,
+            Why::OwnAddress(address) => Some(place(address, address.is_ipv6())),
             _ => Some(place(host, host.contains(':'))),
         }
     }
@@ -119,7 +120,7 @@ impl fmt::Display for Denial {
             Why::Special(class) => write!(f, "{host} is {class}"),
             Why::Never(class) => write!(f, "{host} is {class}, which no rule can allow"),
             Why::LeadsTo(address, class) => write!(f, "{host} leads to {address}, {class}"),
-            Why::OwnAddress => write!(f, "{host} is an address of the relay's own machine"),
+            Why::OwnAddress(address) => write!(f, "{host} is the relay's own machine ({address})"),
             Why::OwnListener => write!(f, "{host} port {port} is this relay itself"),
             Why::MisusedPort => write!(f, "{transport} port {port} is opened only by a rule that names it"),
         }
@@ -161,7 +162,7 @@ impl Policy {
         &self.rules
     }
 
-    /// Addresses of the relay's machine: refused on every port that no address rule opens.
+    /// Addresses of the relay's machine: refused on every port that no rule with the very address opens.
     pub fn set_own_addresses(&mut self, addresses: Vec<IpAddr>) {
         self.own_addresses = addresses.into_iter().map(address::canonical).collect();
     }
@@ -247,14 +248,17 @@ impl Policy {
             let local = class == Class::Loopback
                 && matches!(host, Host::Name(name)
                     if name == "localhost" && self.rules.iter().any(|r| r.covers_name(name, transport, port)));
+            // A network rule does not mean the machine that the relay happens to run on.
+            let own = class != Class::Loopback && self.own_addresses.contains(&address);
+            if own && !self.rules.iter().any(|rule| rule.is_for(address) && rule.covers_port(transport, port))
+            {
+                return Err(Why::OwnAddress(address));
+            }
             if named || local {
                 continue;
             }
             if class != Class::Public {
                 return Err(self.special(host, address, class, Why::Special));
-            }
-            if self.own_addresses.contains(&address) {
-                return Err(Why::OwnAddress);
             }
             let listed = match host {
                 Host::Name(name) => self.rules.iter().any(|rule| rule.covers_name(name, transport, port)),

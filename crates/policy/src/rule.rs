@@ -112,12 +112,17 @@ impl Rule {
         Ok(())
     }
 
-    fn covers_port(&self, transport: Transport, port: u16) -> bool {
+    pub(crate) fn covers_port(&self, transport: Transport, port: u16) -> bool {
         let named = match &self.ports {
             Some(ports) => ports.contains(&port),
             None => !is_misused(transport, port),
         };
         named && self.transport.is_none_or(|only| only == transport)
+    }
+
+    /// The rule is for this very address, whatever the port.
+    pub(crate) fn is_for(&self, address: IpAddr) -> bool {
+        matches!(self.target, Target::Network { first, last, .. } if first == address && last == address)
     }
 
     /// The rule is for this very name, whatever the port.
