@@ -16,7 +16,7 @@ use socketlab_wisp::{
     packet::{HEADER_LEN, data_header},
 };
 use tokio::{
-    io::AsyncWriteExt,
+    io::{AsyncWriteExt, Interest},
     net::{
         TcpStream, UdpSocket,
         tcp::{ReadHalf, WriteHalf},
@@ -91,7 +91,7 @@ async fn dial<T>(
             result = &mut dialling => return Some((result, closed)),
             reason = &mut inbox.close, if closed.is_none() => {
                 let reason = reason.unwrap_or(Reason::NETWORK_ERROR);
-                if reason != Reason::VOLUNTARY || inbox.data.is_empty() {
+                if is_broken(reason) || inbox.data.is_empty() {
                     return None;
                 }
                 // It said all it had to say before we got through: that is still to be delivered.
@@ -99,6 +99,11 @@ async fn dial<T>(
             }
         }
     }
+}
+
+/// The client did not finish but fail. Clients close with all kinds of reasons; wisp-js's default is "unspecified".
+fn is_broken(reason: Reason) -> bool {
+    matches!(reason, Reason::NETWORK_ERROR | Reason::CLIENT_ERROR)
 }
 
 /// A TCP stream from CONNECT to CLOSE.
@@ -126,15 +131,15 @@ pub(super) async fn tcp(
     let mut moved = Moved::default();
     let end = carry(connection, key, &mut target, &mut inbox, closed, &mut moved).await;
     let why = match end {
-        End::Client(Reason::VOLUNTARY) => {
+        End::Client(reason) if is_broken(reason) => {
+            // The target is told by a reset, not by an end of file that it could take for good.
+            drop(target.set_zero_linger());
+            format!("broken off by the client: {reason}")
+        }
+        End::Client(_) => {
             // An error here means that the target has gone first.
             drop(target.shutdown().await);
             "closed by the client".to_owned()
-        }
-        End::Client(reason) => {
-            // The client's side broke: the target is told by a reset, not by an end of file it could take for good.
-            drop(target.set_zero_linger());
-            format!("broken off by the client: {reason}")
         }
         End::Target(Ok(())) => {
             connection.close(key, Reason::VOLUNTARY).await;
@@ -173,8 +178,8 @@ async fn carry(
             }
         },
     };
-    if reason == Reason::VOLUNTARY && up_done.is_none() && timeout(FLUSH, up).await.is_err() {
-        return End::Client(Reason::TRANSFER_TIMED_OUT);
+    if !is_broken(reason) && up_done.is_none() && timeout(FLUSH, up).await.is_err() {
+        return End::Client(Reason::CLIENT_ERROR);
     }
     End::Client(reason)
 }
@@ -283,9 +288,11 @@ pub(super) async fn udp(
                 None => break "closed by the client".to_owned(),
             },
             _ = &mut close, if closed.is_none() => break "closed by the client".to_owned(),
-            ready = target.readable() => {
+            // An ICMP error makes a socket ready for errors only.
+            ready = target.ready(Interest::READABLE | Interest::ERROR) => {
                 let received = match ready {
-                    Ok(()) => receive(connection, key, &target).await,
+                    Ok(ready) if ready.is_error() => pending_error(&target),
+                    Ok(_) => receive(connection, key, &target).await,
                     Err(error) => Err(error),
                 };
                 match received {
@@ -319,6 +326,20 @@ async fn receive(connection: &Connection, key: StreamKey, target: &UdpSocket) ->
         }
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
         Err(error) => Err(error),
+    }
+}
+
+/// The error that made the socket ready, if it is still there.
+fn pending_error(target: &UdpSocket) -> io::Result<usize> {
+    match target.take_error()? {
+        Some(error) => Err(error),
+        None => {
+            // Taken by a send: forget that there was one, or the loop would not rest.
+            let nothing: io::Result<()> =
+                target.try_io(Interest::ERROR, || Err(io::ErrorKind::WouldBlock.into()));
+            drop(nothing);
+            Ok(0)
+        }
     }
 }
 

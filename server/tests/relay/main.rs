@@ -1,0 +1,8 @@
+//! The relay through its front door, on loopback: what it carries, whom it lets in, and clients that others wrote.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod common;
+mod front_door;
+mod peers;
+mod wisp;

@@ -1,0 +1,67 @@
+//! Real programs at both ends: a Wisp client that others wrote, and a server that everybody has.
+
+use std::{
+    path::Path,
+    process::{Output, Stdio},
+};
+
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::Command,
+};
+
+use crate::common::{Relay, nobody, options, soon, start};
+use socketlab_server::ServeOptions;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wisp_js_is_at_home_here() {
+    let refusing = nobody().await;
+    let rule = format!("127.0.0.1:{}", refusing.port());
+    let relay = start(ServeOptions { demo_services: true, ..options(&[&rule]) }).await;
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests");
+    assert!(
+        tests.join("node_modules/@mercuryworkshop/wisp-js").exists(),
+        "wisp-js is not installed: `cargo xtask setup` does it, or `npm ci` in tests/"
+    );
+    let client = Command::new("node")
+        .arg("peers/wisp-js.mjs")
+        .arg(format!("ws://{}/wisp/", relay.address))
+        .args([relay.demo().echo.port(), refusing.port()].map(|port| port.to_string()))
+        .current_dir(&tests)
+        .kill_on_drop(true)
+        .output();
+    let Output { status, stdout, stderr } = soon("wisp-js", client).await.unwrap();
+    let (stdout, stderr) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
+    assert!(status.success(), "{stdout}\n{stderr}");
+    assert_eq!(stdout.lines().count(), 14, "{stdout}");
+}
+
+#[tokio::test]
+async fn pythons_web_server_is_reached() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "hej från en riktig server\n".repeat(100_000);
+    std::fs::write(folder.path().join("hej.txt"), &text).unwrap();
+    let mut server = Command::new("python3")
+        .args(["-u", "-m", "http.server", "0", "--bind", "127.0.0.1", "--directory"])
+        .arg(folder.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(server.stdout.take().unwrap()).lines();
+    // Serving HTTP on 127.0.0.1 port 40077 (http://127.0.0.1:40077/) ...
+    let line = soon("the server", lines.next_line()).await.unwrap().unwrap();
+    let port: u16 = line.split_whitespace().nth(5).unwrap().parse().unwrap();
+
+    let relay = Relay::start().await;
+    let mut page = relay.page().await;
+    let now = page.now();
+    let id = page.client.open_tcp(now, "127.0.0.1", port).unwrap();
+    page.opened(id).await;
+    page.send(id, b"GET /hej.txt HTTP/1.0\r\n\r\n").await;
+    let answer = String::from_utf8(page.read(id, usize::MAX).await).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.0 200 OK\r\n"), "{head}");
+    assert!(body == text, "{} octets of {}", body.len(), text.len());
+}
