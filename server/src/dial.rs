@@ -15,18 +15,24 @@ const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Why there is no connection. `Display` is a sentence.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum DialError {
+pub enum DialError {
+    /// The policy does not allow it.
     #[error("{denial}{}", hint(denial))]
     Denied {
+        /// What and why.
         #[from]
         denial: Denial,
     },
+    /// The name has no address.
     #[error("no address is known for {0}")]
     Unresolved(String),
+    /// The name server is silent.
     #[error("the name server did not answer for {0} within {LOOKUP_TIMEOUT:?}")]
     LookupTimedOut(String),
+    /// The target is silent.
     #[error("{0} did not answer within {1:?}")]
     TimedOut(SocketAddr, Duration),
+    /// The system's own answer.
     #[error("{0}: {1}")]
     Failed(SocketAddr, io::Error),
 }
@@ -80,7 +86,10 @@ async fn addresses(
 }
 
 /// A TCP connection to the first address that answers.
-pub(crate) async fn tcp(
+///
+/// # Errors
+/// If the policy refuses, or nobody answers.
+pub async fn tcp(
     policy: &Policy,
     host: &str,
     port: u16,
@@ -104,7 +113,10 @@ pub(crate) async fn tcp(
 }
 
 /// A UDP socket that hears and reaches one address only.
-pub(crate) async fn udp(
+///
+/// # Errors
+/// If the policy refuses, or there is no way.
+pub async fn udp(
     policy: &Policy,
     host: &str,
     port: u16,

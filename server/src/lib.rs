@@ -14,7 +14,7 @@
 
 mod assets;
 mod demo;
-mod dial;
+pub mod dial;
 mod guard;
 mod http;
 mod options;

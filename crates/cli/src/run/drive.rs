@@ -1,6 +1,7 @@
-//! The loop between the programs' processes and the world. Virtual time jumps from event to event; only while a
-//! program computes does anybody wait.
+//! The loop between the programs' processes and the world. Virtual time jumps from event to event, and only a program
+//! that computes makes anybody wait; but while a connection to the real world is open, it follows the wall clock.
 
+use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,12 +14,16 @@ use socketlab_stack::{CallId, Instant, Pid};
 
 use super::RunOptions;
 use super::console::Console;
+use super::gateway::{News, RealWorld};
 use super::process::{Heard, Process};
 use super::python::Python;
 use super::source::Folders;
+use crate::complain;
 
 /// Status of a program that we ended by force: death by SIGKILL.
 const KILLED_BY_US: i32 = -9;
+/// How often a wait for the real world looks whether it should end. A choice.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// How the run ended.
 pub(crate) struct End {
@@ -62,6 +67,10 @@ struct Run<'a> {
     programs: BTreeMap<Pid, usize>,
     calls: BTreeMap<CallId, Waiting>,
     packets: BTreeSet<PacketId>,
+    /// The far side of the lab's gateway, if it has one.
+    real: Option<RealWorld>,
+    /// While a real connection is open: the same instant on the wall clock and in the lab.
+    anchor: Option<(std::time::Instant, Instant)>,
     end: End,
 }
 
@@ -73,16 +82,14 @@ pub(crate) fn drive(
     console: &mut Console,
     options: &RunOptions,
 ) -> Result<End> {
-    if let Some(gateway) = world.topology().nodes.iter().find(|node| node.kind == NodeKind::Gateway) {
-        bail!(
-            "the lab has a gateway to the real world (`{}`), which `socketlab run` cannot open yet: run the lab in the page (`socketlab serve`)",
-            gateway.name
-        );
-    }
     let interrupted = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
         signal_hook::flag::register(signal, Arc::clone(&interrupted)).context("no way to hear Ctrl-C")?;
     }
+    let real = match world.topology().nodes.iter().any(|node| node.kind == NodeKind::Gateway) {
+        true => Some(RealWorld::new(&options.allow)?),
+        false => None,
+    };
     let statuses = vec![None; world.programs().len()];
     let end =
         End { ending: Ending::Finished, statuses, frames: Vec::new(), frame_count: 0, interrupted: false };
@@ -96,11 +103,16 @@ pub(crate) fn drive(
         programs: BTreeMap::new(),
         calls: BTreeMap::new(),
         packets: BTreeSet::new(),
+        real,
+        anchor: None,
         end,
     };
     run.world.start();
     run.until_the_end(&interrupted)?;
     run.console.flush()?;
+    if let Some(real) = run.real.take() {
+        real.finish();
+    }
     Ok(run.end)
 }
 
@@ -116,15 +128,26 @@ impl Run<'_> {
                 self.end.interrupted = true;
                 return Ok(());
             }
+            self.keep_pace();
             match self.world.turn() {
                 Turn::Process(pid) => self.listen_to(pid, interrupted)?,
-                Turn::Event(at) if at <= until => self.world.step(),
+                Turn::Event(at) if at <= until => {
+                    if !self.hear_real_world(Some(at)) {
+                        self.world.step();
+                    }
+                }
+                Turn::Idle if self.world.rest() == Rest::RealWorld && self.real_now() < until => {
+                    self.hear_real_world(None);
+                }
                 Turn::Event(_) => {
                     self.world.advance_to(until);
                     self.end.ending = Ending::Timeout;
                     return Ok(());
                 }
                 Turn::Idle => {
+                    if self.world.rest() == Rest::RealWorld {
+                        self.end.ending = Ending::Timeout;
+                    }
                     if let Rest::Deadlock(calls) = self.world.rest() {
                         let waiting = calls.iter().filter_map(|call| self.calls.get(call).cloned());
                         self.end.ending = Ending::Deadlock(waiting.collect());
@@ -132,6 +155,39 @@ impl Run<'_> {
                     return Ok(());
                 }
             }
+        }
+    }
+
+    /// Ties the lab's clock to the wall clock when a real connection opens, and unties it when the last one is gone.
+    fn keep_pace(&mut self) {
+        if !self.world.real_time() {
+            self.anchor = None;
+        } else if self.anchor.is_none() {
+            self.anchor = Some((std::time::Instant::now(), self.world.now()));
+        }
+    }
+
+    /// What the lab's clock should show by the wall clock.
+    fn real_now(&self) -> Instant {
+        self.anchor.map_or(self.world.now(), |(wall, lab)| lab + wall.elapsed())
+    }
+
+    /// While a real connection is open: waits for news of it, at most until the lab's clock may show `at`. Whether
+    /// the world must be asked again before that event may happen.
+    fn hear_real_world(&mut self, at: Option<Instant>) -> bool {
+        let (Some(real), Some(_)) = (&self.real, self.anchor) else { return false };
+        let wait = at.map_or(LOOK, |at| at.saturating_since(self.real_now()).min(LOOK));
+        match real.listen(wait) {
+            Some(News::Event(event)) => {
+                self.world.advance_to(self.real_now());
+                self.world.handle_gateway(event);
+                true
+            }
+            Some(News::Refusal(sentence)) => {
+                complain(&sentence);
+                true
+            }
+            None => at.is_none_or(|at| at > self.real_now()),
         }
     }
 
@@ -148,8 +204,12 @@ impl Run<'_> {
                 self.processes.remove(&pid);
                 Ok(())
             }
-            // A lab with a gateway was turned away.
-            Output::Gateway(_) => Ok(()),
+            Output::Gateway(request) => {
+                if let Some(real) = &mut self.real {
+                    real.handle(request);
+                }
+                Ok(())
+            }
         }
     }
 

@@ -5,12 +5,14 @@
 //! python   the machine's Python, and the shim it needs
 //! process  one program as a child process, its messages over a socket
 //! drive    the loop between the processes and the world
+//! gateway  the real side of a lab's gateway
 //! console  what programs print, as it comes
 //! report   how it ended, as JSON or as sentences
 //! ```
 
 mod console;
 mod drive;
+mod gateway;
 mod process;
 mod python;
 mod report;
@@ -56,6 +58,11 @@ pub(crate) struct RunOptions {
     #[arg(long, value_name = "PATH", default_value = "python3")]
     pub(crate) python: PathBuf,
 
+    /// What programs may reach through the lab's gateway: HOST[:PORT|:LOW-HIGH][/tcp|/udp]. Again for each rule;
+    /// nothing is allowed without
+    #[arg(long, value_name = "RULE")]
+    pub(crate) allow: Vec<socketlab_policy::Rule>,
+
     /// Stop a program that computes this long, in real time, without any system call
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = crate::duration::parse)]
     pub(crate) cpu_limit: Duration,
@@ -82,7 +89,7 @@ pub(crate) fn run(options: &RunOptions) -> Result<ExitCode> {
         }
     };
     let python = python::find(&options.python)?;
-    let mut world = source.build(options.seed, options.profile)?;
+    let mut world = source.build(options.seed, options.profile);
     let folders = source.unpack()?;
     let mut console = console::Console::new(&world, options.json);
     let end = drive::drive(&mut world, &python, &folders, &mut console, options)?;

@@ -76,11 +76,12 @@ fn read(path: &Path) -> Result<String> {
 
 impl Source {
     /// A world of this lab at time zero.
-    pub(crate) fn build(&self, seed: u64, profile: Profile) -> Result<World> {
-        if profile == Profile::Rfc {
-            bail!("--profile rfc is not there yet; leave the flag out for Linux's behaviour");
-        }
-        Ok(self.lab.build(seed))
+    pub(crate) fn build(&self, seed: u64, profile: Profile) -> World {
+        let profile = match profile {
+            Profile::Linux => socketlab_stack::Profile::Linux,
+            Profile::Rfc => socketlab_stack::Profile::Rfc,
+        };
+        self.lab.build_with(seed, profile)
     }
 
     /// Gives each host its own copy of the lab's files.
