@@ -41,9 +41,10 @@ pub use abi::AbiError;
 pub use builder::{End, GatewayName, Program, Stdin, WorldBuilder};
 pub use gateway::{FlowId, GatewayEvent, GatewayRequest};
 pub use link::{Chance, LinkParams};
-pub use pcapng::pcapng;
+pub use pcapng::{is_in_capture, pcapng};
 pub use record::{
     ExitStatus, FrameId, GatewayFact, LinkId, LossReason, NodeId, PacketId, Record, RecordKind, Stream,
+    trace_hash,
 };
 pub use topology::{NodeKind, Topology, TopologyLink, TopologyNode};
 pub use world::{Output, Rest, Turn, World};

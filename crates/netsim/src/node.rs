@@ -84,15 +84,6 @@ impl World {
         }
     }
 
-    /// A host's packet to itself comes back.
-    pub(crate) fn loop_back(&mut self, node: NodeId, iface: IfaceId, bytes: Bytes) {
-        let now = self.now;
-        if let Some(host) = self.host_mut(node) {
-            host.host.handle_frame(now, iface, bytes);
-        }
-        self.drain(node, None, None);
-    }
-
     /// A host's own timers are due.
     pub(crate) fn wake(&mut self, node: NodeId) {
         let now = self.now;
@@ -112,9 +103,9 @@ impl World {
             if let Some(event) = host.poll_event() {
                 self.record_host_event(node, event, frame);
             } else if let Some((iface, bytes)) = host.poll_transmit(now) {
-                match ports.get(&iface).copied() {
-                    Some(port) => self.send_from(node, port, bytes, cause),
-                    None => _ = self.queue.push(now, Event::Loopback { node, iface, bytes }),
+                // What a host says to itself (`lo`) stays inside its stack.
+                if let Some(port) = ports.get(&iface).copied() {
+                    self.send_from(node, port, bytes, cause);
                 }
             } else if let Some((call, result)) = host.poll_completion() {
                 self.completed(call, result);

@@ -1,11 +1,12 @@
 //! The trace as a capture file (pcapng, draft-ietf-opsawg-pcapng) for Wireshark and tshark.
 //!
 //! Each packet is written once, as it left the node that made it, so that a conversation through a switch is not
-//! seen twice. The file has one interface for each node and link it left by.
+//! seen twice. The file has one interface for each node and link it left by. A frame's comment is the line of the
+//! program that caused it. Only three kinds of blocks are written, so this is shorter than a dependency would be.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::record::{Record, RecordKind};
+use crate::record::{LossReason, Record, RecordKind};
 use crate::topology::{NodeKind, Topology};
 
 /// 2026-01-01 12:00:00 UTC in nanoseconds since 1970: when every lab begins (`python/socketlab/clock.py`).
@@ -17,11 +18,21 @@ const ENHANCED_PACKET: u32 = 6;
 const BYTE_ORDER_MAGIC: u32 = 0x1A2B_3C4D;
 const LINKTYPE_ETHERNET: u16 = 1;
 const OPT_END: u16 = 0;
+const OPT_COMMENT: u16 = 1;
 const SHB_USERAPPL: u16 = 4;
 const IF_NAME: u16 = 2;
 const IF_TSRESOL: u16 = 9;
 
-/// The frames among `records` as a pcapng file.
+/// Whether [`pcapng`] looks at a record: a shell that wants a capture later keeps these.
+pub const fn is_in_capture(record: &Record) -> bool {
+    matches!(
+        record.kind,
+        RecordKind::FrameSent { .. } | RecordKind::FrameLost { .. } | RecordKind::CallEntered { .. }
+    )
+}
+
+/// The frames among `records` as a pcapng file, in the order in which they were sent. Frames that a full queue or too
+/// small an MTU kept off their link are left out: nobody could have captured them.
 pub fn pcapng(topology: &Topology, records: &[Record]) -> Vec<u8> {
     let mut file = Vec::new();
     let mut header = Vec::new();
@@ -55,13 +66,28 @@ pub fn pcapng(topology: &Topology, records: &[Record]) -> Vec<u8> {
         }
     }
 
+    let mut places = BTreeMap::new();
+    let mut never_sent = BTreeSet::new();
+    for record in records {
+        match &record.kind {
+            RecordKind::CallEntered { call, name, args, place, .. } if !place.is_empty() => {
+                places.insert(*call, (place, name, args));
+            }
+            RecordKind::FrameLost { frame, reason: LossReason::QueueFull | LossReason::TooBig } => {
+                never_sent.insert(*frame);
+            }
+            _ => {}
+        }
+    }
     let mut seen = BTreeSet::new();
     for record in records {
-        let RecordKind::FrameSent { packet, link, from, bytes, .. } = &record.kind else { continue };
+        let RecordKind::FrameSent { frame, packet, link, from, bytes, cause, .. } = &record.kind else {
+            continue;
+        };
         let Some(interface) = interfaces.iter().position(|&(l, node)| l == link.0 && node == *from) else {
             continue;
         };
-        if !seen.insert(*packet) {
+        if never_sent.contains(frame) || !seen.insert(*packet) {
             continue;
         }
         let time = EPOCH_NS + record.at.as_nanos();
@@ -73,6 +99,10 @@ pub fn pcapng(topology: &Topology, records: &[Record]) -> Vec<u8> {
         body.extend(length.to_le_bytes());
         body.extend(length.to_le_bytes());
         padded(&mut body, bytes);
+        if let Some((place, name, args)) = cause.and_then(|call| places.get(&call)) {
+            option(&mut body, OPT_COMMENT, format!("{place}: {name}({args})").as_bytes());
+            option(&mut body, OPT_END, b"");
+        }
         block(&mut file, ENHANCED_PACKET, &body);
     }
     file

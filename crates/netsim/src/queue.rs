@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use socketlab_stack::{IfaceId, Instant, Pid};
+use socketlab_stack::{Instant, Pid};
 
 use crate::gateway::FlowId;
 use crate::record::{FrameId, LinkId, LossReason, NodeId, PacketId};
@@ -17,8 +17,6 @@ pub(crate) enum Event {
     Lose { frame: FrameId, reason: LossReason },
     /// The end `side` of a link has sent its frame and can take the next.
     LinkFree { link: LinkId, side: usize },
-    /// A packet that a host sent to itself.
-    Loopback { node: NodeId, iface: IfaceId, bytes: Bytes },
     /// A host's own timers are due.
     HostTimer { node: NodeId },
     /// A thread gets its reply.

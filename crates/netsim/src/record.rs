@@ -185,3 +185,26 @@ pub enum RecordKind {
         waiting: Vec<CallId>,
     },
 }
+
+/// A number that two traces share if, and in practice only if, they are the same: FNV-1a, 64 bits, over the records
+/// as `Debug` writes them.
+pub fn trace_hash(records: &[Record]) -> u64 {
+    let mut hash = Fnv(0xcbf2_9ce4_8422_2325);
+    for record in records {
+        // Writing into a hash cannot fail.
+        let _ = core::fmt::write(&mut hash, format_args!("{record:?}\n"));
+    }
+    hash.0
+}
+
+/// Fowler, Noll, Vo: the offset basis and prime of FNV-1a for 64 bits.
+struct Fnv(u64);
+
+impl core::fmt::Write for Fnv {
+    fn write_str(&mut self, s: &str) -> core::fmt::Result {
+        for octet in s.bytes() {
+            self.0 = (self.0 ^ u64::from(octet)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+        Ok(())
+    }
+}

@@ -193,7 +193,6 @@ impl World {
                 self.record(RecordKind::FrameLost { frame, reason });
             }
             Event::LinkFree { link, side } => self.link_free(link, side),
-            Event::Loopback { node, iface, bytes } => self.loop_back(node, iface, bytes),
             Event::HostTimer { node } => self.wake(node),
             Event::Reply { pid, tid } => self.deliver_reply(pid, tid),
             Event::Start { pid } => self.start_process(pid),
