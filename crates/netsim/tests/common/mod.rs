@@ -252,7 +252,13 @@ impl Sys {
 
     pub fn print(&mut self, text: &str) {
         let place = self.place();
-        self.send(message(1, MORE | POST, "write", &place, vec![Py::Int(1), Py::from(&*format!("{text}\n"))]));
+        self.send(message(
+            1,
+            MORE | POST,
+            "write",
+            &place,
+            vec![Py::Int(1), Py::from(&*format!("{text}\n"))],
+        ));
     }
 
     pub fn socket(&mut self, kind: i64) -> i64 {
@@ -374,7 +380,8 @@ impl Stage {
     pub fn turn(&mut self) -> bool {
         self.outputs();
         match self.world.turn() {
-            Turn::Process(pid) => match self.running[&pid].from_program.recv_timeout(Duration::from_secs(60)) {
+            Turn::Process(pid) => match self.running[&pid].from_program.recv_timeout(Duration::from_secs(60))
+            {
                 Ok(bytes) => {
                     self.world.handle_message(pid, &bytes).unwrap();
                     self.heard.push((pid, bytes));
@@ -412,7 +419,9 @@ impl Stage {
         });
         let pid = pids.next();
         let texts = self.records.iter().filter_map(|r| match &r.kind {
-            RecordKind::Console { pid: p, stream: Stream::Stdout, text } if Some(*p) == pid => Some(text.as_str()),
+            RecordKind::Console { pid: p, stream: Stream::Stdout, text } if Some(*p) == pid => {
+                Some(text.as_str())
+            }
             _ => None,
         });
         texts.collect()
@@ -423,9 +432,22 @@ impl Stage {
     }
 }
 
-impl Drop for Stage {
-    fn drop(&mut self) {
-        self.running.clear();
+/// The programs' words alone, without the programs: what happens in the world.
+pub fn replay(mut world: World, words: &[(Pid, Vec<u8>)]) -> Vec<Record> {
+    let mut words = words.iter();
+    let mut records = Vec::new();
+    loop {
+        while world.poll_output().is_some() {}
+        records.extend(world.drain_records());
+        match world.turn() {
+            Turn::Process(pid) => {
+                let (speaker, bytes) = words.next().unwrap();
+                assert_eq!(pid, *speaker);
+                world.handle_message(pid, bytes).unwrap();
+            }
+            Turn::Event(_) => world.step(),
+            Turn::Idle => return records,
+        }
     }
 }
 
