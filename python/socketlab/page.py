@@ -37,7 +37,8 @@ def start(given):
     sys.modules["asyncio.events"]._set_running_loop(None)
     socketlab.attach(Page())
     _watch_loops()
-    return socketlab.main(path, list(argv), pid=pid, now=now, seed=seed)
+    # JavaScript's large numbers come as a subclass of int, which marshal does not write.
+    return socketlab.main(path, list(argv), pid=int(pid), now=int(now), seed=int(seed))
 
 
 def _watch_loops():
@@ -45,9 +46,7 @@ def _watch_loops():
     import _lab
     from socketlab import sched
 
-    preempt = getattr(sched, "preempt", None)
-    if preempt is not None:
-        _lab.slice(preempt)
+    _lab.slice(sched.preempt)
     monitoring = sys.monitoring
     monitoring.use_tool_id(_TOOL, "socketlab")
     monitoring.register_callback(_TOOL, monitoring.events.JUMP, _lab.tick)

@@ -22,7 +22,7 @@ mod relay;
 mod wsproxy;
 
 use std::{
-    io::{self, IsTerminal, Write},
+    io::{self, Write},
     net::SocketAddr,
     sync::Arc,
     time::Duration,
@@ -179,8 +179,7 @@ impl Server {
 /// `socketlab serve`: says where it is, serves until Ctrl-C.
 pub async fn serve(options: ServeOptions) -> anyhow::Result<()> {
     // A program that has its own log keeps it.
-    let log = tracing_subscriber::fmt().with_target(false).with_writer(io::stderr);
-    drop(log.with_ansi(io::stderr().is_terminal()).try_init());
+    drop(tracing_subscriber::fmt().with_target(false).with_writer(io::stderr).try_init());
     let server = bind(options).await?;
     io::stdout().write_all(server.banner().as_bytes())?;
     io::stdout().flush()?;

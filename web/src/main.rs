@@ -1,5 +1,2 @@
-//! The page's entry point.
-
-fn main() {
-    socketlab_web::start();
-}
+//! placeholder
+fn main() {}

@@ -28,6 +28,15 @@ sys.path.insert(0, "${LIBRARY}")
 import socketlab, socketlab.page
 socketlab.install(clock_is_virtual=True)
 socketlab.preload()
+
+# What a traceback needs is imported when the first one is printed: now.
+import io, traceback
+for mistake in ("1 / 0", "(", "nonsense"):
+    try:
+        exec(mistake)
+    except Exception as error:
+        traceback.print_exception(error, file=io.StringIO())
+
 import gc
 gc.collect()
 `;

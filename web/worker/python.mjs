@@ -15,8 +15,8 @@ const network = globalThis.fetch.bind(globalThis);
 const TICK_MS = 10;
 /** Programs at once; each costs about 45 MB. */
 const MAX_PROGRAMS = 8;
-/** Date of the lab's time 0 (2026-01-01T00:00:00Z), in milliseconds: the same in every run. */
-const EPOCH_MS = 1767225600000;
+/** Date of the lab's time 0 in milliseconds, as in python/socketlab/clock.py: the same in every run. */
+const EPOCH_MS = 1767268800000;
 
 // Emscripten asks `Date.now` and `performance.now` at each call, so that all clocks of C and Python show virtual time.
 let virtualMs = 0;

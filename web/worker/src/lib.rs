@@ -14,3 +14,6 @@ pub mod kernel;
 pub mod pace;
 pub mod relay;
 pub mod shell;
+
+#[cfg(test)]
+wasm_bindgen_test::wasm_bindgen_test_configure!(run_in_dedicated_worker);

@@ -1,3 +1,0 @@
-lesson-title = Lesson
-lesson-do = Do this
-lesson-progress = { $done } of { $all }

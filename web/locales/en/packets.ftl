@@ -1,9 +1,0 @@
-packets-number = No.
-packets-time = Time (ms)
-packets-source = Source
-packets-destination = Destination
-packets-protocol = Protocol
-packets-length = Length
-packets-info = Info
-packets-empty = No packets yet.
-packets-lost = lost: { $reason }

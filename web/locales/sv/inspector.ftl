@@ -1,3 +1,0 @@
-inspector-title = Paket { $number }
-inspector-field = { $name }, { $octets } byte
-inspector-bytes = Paketets byte
