@@ -69,9 +69,8 @@ async fn addresses(
     let found = match &host {
         Host::Address(address) => vec![*address],
         Host::Name(name) => {
-            // The final dot keeps the machine's search list out of it.
-            let absolute = if name == "localhost" { name.clone() } else { format!("{name}.") };
-            let found = timeout(LOOKUP_TIMEOUT, lookup_host((absolute, port))).await;
+            // No final dot: /etc/hosts would not know the name. What a search list adds is checked like the rest.
+            let found = timeout(LOOKUP_TIMEOUT, lookup_host((name.as_str(), port))).await;
             let found = found.map_err(|_| DialError::LookupTimedOut(name.clone()))?;
             match found {
                 Ok(found) => found.map(|address| address.ip()).collect(),
@@ -116,11 +115,7 @@ pub async fn tcp(
 ///
 /// # Errors
 /// If the policy refuses, or there is no way.
-pub async fn udp(
-    policy: &Policy,
-    host: &str,
-    port: u16,
-) -> Result<(UdpSocket, SocketAddr), DialError> {
+pub async fn udp(policy: &Policy, host: &str, port: u16) -> Result<(UdpSocket, SocketAddr), DialError> {
     let addresses = addresses(policy, Transport::Udp, host, port).await?;
     let mut last = None;
     for address in addresses {

@@ -135,6 +135,58 @@ fn no_octets_make_it_panic_and_what_parses_comes_back_as_it_was() {
     }
 }
 
+#[test]
+fn no_messages_make_either_end_panic_or_lose_count() {
+    let mut numbers = Numbers(11);
+    for _ in 0..200 {
+        let mut server = Server::new(Limits { credit: 2, streams: 3, datagrams: 2 });
+        let mut client = Client::new();
+        let (mut open, mut waiting) = (Vec::new(), VecDeque::new());
+        for _ in 0..200 {
+            // Few streams and short packets, so that they meet each other.
+            let length = [5, 6, 9, 12][numbers.below(4)];
+            let mut message: Vec<u8> = (0..length).map(|_| numbers.next().to_le_bytes()[0] % 4).collect();
+            message[0] = [1, 1, 2, 2, 2, 2, 3, 4, 5, 6][numbers.below(10)];
+            message[2..5].fill(0);
+            let message = Bytes::from(message);
+            let now = Duration::from_millis(numbers.next() % 10_000);
+            let _ = client.handle_message(now, message.clone());
+            match numbers.below(6) {
+                0 => drop(client.open_tcp(now, "a", 1)),
+                1 => drop(client.send(StreamId(1), &[1; 100])),
+                2 => client.finish(now, StreamId(1)),
+                3 => client.close(StreamId(2), Reason::VOLUNTARY),
+                4 => client.handle_timeout(now),
+                _ => drop(client.poll_message()),
+            }
+            match server.handle_message(message) {
+                Ok(Request::Open { stream, .. }) => open.push(stream),
+                Ok(Request::Data { stream, bytes }) => {
+                    let key = open.iter().rev().find(|key| key.id == stream).copied().unwrap();
+                    waiting.push_back((key, bytes.len()));
+                }
+                _ => {}
+            }
+            match numbers.below(4) {
+                0 => {
+                    if let Some((key, octets)) = waiting.pop_front() {
+                        server.consumed(key, octets);
+                    }
+                }
+                1 if !open.is_empty() => drop(server.close(open[numbers.below(open.len())])),
+                _ => {}
+            }
+            assert!(server.open_streams() <= 3);
+            assert!(server.queued_octets() <= 3 * 4 * 7, "{}", server.queued_octets());
+        }
+        for key in open {
+            server.close(key);
+        }
+        assert_eq!(server.queued_octets(), 0);
+        assert_eq!(server.open_streams(), 0);
+    }
+}
+
 fn events(client: &mut Client) -> Vec<ClientEvent> {
     std::iter::from_fn(|| client.poll_event()).collect()
 }

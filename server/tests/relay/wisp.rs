@@ -224,6 +224,22 @@ async fn each_failure_has_its_reason() {
 }
 
 #[tokio::test]
+async fn a_name_is_dialled_at_the_address_that_answers() {
+    let (listener, address) = target().await;
+    let relay = start(options(&[&format!("localhost:{}", address.port())])).await;
+    let mut page = relay.page().await;
+    let now = page.now();
+    // Where localhost is ::1 as well, nobody listens there.
+    let id = page.client.open_tcp(now, "LocalHost.", address.port()).unwrap();
+    page.opened(id).await;
+    let (mut client, _) = listener.accept().await.unwrap();
+    client.write_all(b"hej").await.unwrap();
+    assert_eq!(page.read(id, 3).await, b"hej");
+    let literal = page.tcp(address);
+    assert_eq!(page.closed(literal).await, Reason::BLOCKED, "the rule has the name only");
+}
+
+#[tokio::test]
 async fn a_target_that_never_answers_is_given_up() {
     let relay = start(ServeOptions { connect_timeout: 1, ..options(&["127.0.0.1:1-65535"]) }).await;
     // A listener that accepts nothing, with a queue for one: Linux drops the SYNs that find it full.
