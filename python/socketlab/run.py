@@ -78,7 +78,7 @@ def main(path, argv=(), *, pid=1, now=0, seed=0):
     signal N. See `transport.py`."""
     sched.now = now
     _seed(seed, pid)
-    os.getpid = lambda: pid
+    _be_process(pid)
     stdio.install()
     sys.argv = [path, *argv]
     _import_from(os.path.dirname(path))
@@ -260,6 +260,24 @@ def _patch_os():
     # Descriptors of the simulated host mean nothing to the machine's sendfile(2).
     if hasattr(os, "sendfile"):
         del os.sendfile
+
+
+def _be_process(pid):
+    """Makes the program's number that of the simulated process, and keeps its signals away from the machine's."""
+
+    def kill(other, signum, /):
+        if other not in (pid, 0):
+            raise ProcessLookupError(3, "No such process")
+        import signal
+
+        if signum == signal.SIGINT:
+            _interrupt()
+        elif signum:
+            signal.raise_signal(signum)
+
+    os.getpid = lambda: pid
+    if hasattr(os, "kill"):
+        os.kill = os.killpg = kill
 
 
 def _add_site_builtins():
