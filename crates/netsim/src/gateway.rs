@@ -147,14 +147,15 @@ struct Tcp {
     fd: Option<Fd>,
     /// Octets that the real side takes.
     credit: u64,
-    /// A call that waits for octets from the client is open.
-    receiving: bool,
+    /// The call that waits for octets from the client.
+    receiving: Option<CallId>,
     /// The client has sent octets, but there is no credit.
     data_waits: bool,
     /// The client sent its FIN.
     client_finished: bool,
     to_client: VecDeque<Bytes>,
-    sending: bool,
+    /// The call that waits for room in the client's window.
+    sending: Option<CallId>,
     /// The real side sent its FIN.
     real_finished: bool,
     /// We passed that on.
@@ -404,7 +405,7 @@ impl World {
                 }
             }
             // It was open already: what failed is the connection.
-            Kind::Tcp(tcp) => self.reset_client(node, tcp.fd),
+            Kind::Tcp(tcp) => self.reset_client(node, tcp),
             Kind::Udp(udp) => match refusal(&fact) {
                 Refusal::Silence => {}
                 Refusal::Icmp { code, .. } => self.refuse_datagram(node, client, target, &udp.first, code),
@@ -449,18 +450,32 @@ impl World {
                 self.gateway_fact(flow, fact);
                 let Some(Flow { node, kind, .. }) = self.forget(flow) else { return };
                 if let Kind::Tcp(tcp) = kind {
-                    self.reset_client(node, tcp.fd);
+                    self.reset_client(node, tcp);
                 }
             }
         }
     }
 
     /// Breaks off the connection to the client with a RST.
-    fn reset_client(&mut self, node: NodeId, fd: Option<Fd>) {
-        let Some(fd) = fd else { return };
+    fn reset_client(&mut self, node: NodeId, tcp: Tcp) {
+        let Some(fd) = tcp.fd else { return };
         let value = Bytes::from_static(LINGER_RESET);
         let _ = self.gateway_call(node, Call::SetSockOpt { fd, level: SOL_SOCKET, name: SO_LINGER, value });
-        let _ = self.gateway_call(node, Call::Close { fd });
+        self.close_client(node, &tcp);
+    }
+
+    /// Closes the connection to the client, after the calls on it: as long as one is open, so is the socket.
+    fn close_client(&mut self, node: NodeId, tcp: &Tcp) {
+        let now = self.now;
+        for call in [tcp.receiving, tcp.sending].into_iter().flatten() {
+            self.calls.remove(&call);
+            if let Some(gateway) = self.host_mut(node) {
+                gateway.host.cancel(now, call);
+            }
+        }
+        if let Some(fd) = tcp.fd {
+            let _ = self.gateway_call(node, Call::Close { fd });
+        }
         self.drain(node, None, None);
     }
 
@@ -486,18 +501,16 @@ impl World {
     fn pump_once(&mut self, node: NodeId, flow: FlowId) -> bool {
         let Some(tcp) = self.tcp_flow(flow) else { return false };
         let Some(fd) = tcp.fd else { return false };
-        if !tcp.receiving && !tcp.client_finished && !tcp.data_waits {
+        if tcp.receiving.is_none() && !tcp.client_finished && !tcp.data_waits {
             let (which, len, flags) = match tcp.credit {
                 0 => (FlowCall::Look, 1, MSG_PEEK),
                 credit => (FlowCall::Receive, credit.min(CHUNK) as usize, 0),
             };
-            tcp.receiving = true;
             return self.flow_call(node, flow, which, Call::Recv { fd, len, flags, timeout: None });
         }
-        if !tcp.sending
+        if tcp.sending.is_none()
             && let Some(data) = tcp.to_client.front().cloned()
         {
-            tcp.sending = true;
             let call = Call::Send { fd, data, flags: 0, timeout: None };
             return self.flow_call(node, flow, FlowCall::Send, call);
         }
@@ -511,8 +524,9 @@ impl World {
         if tcp.shut && (tcp.client_finished || tcp.closing) {
             let told = tcp.closing;
             self.gateway_fact(flow, GatewayFact::Closed);
-            self.forget(flow);
-            let _ = self.gateway_call(node, Call::Close { fd });
+            if let Some(Flow { kind: Kind::Tcp(tcp), .. }) = self.forget(flow) {
+                self.close_client(node, &tcp);
+            }
             if !told {
                 self.ask(GatewayRequest::Close { flow, reset: false });
             }
@@ -529,6 +543,12 @@ impl World {
             }
             (id, Outcome::Blocked) => {
                 self.calls.insert(id, Caller::Flow(flow, which));
+                if let Some(tcp) = self.tcp_flow(flow) {
+                    match which {
+                        FlowCall::Send => tcp.sending = Some(id),
+                        FlowCall::Receive | FlowCall::Look => tcp.receiving = Some(id),
+                    }
+                }
                 // The other direction may have something to do.
                 which != FlowCall::Send
             }
@@ -537,10 +557,12 @@ impl World {
 
     fn flow_answer(&mut self, node: NodeId, flow: FlowId, which: FlowCall, result: Result<Ret, Failure>) {
         let Some(tcp) = self.tcp_flow(flow) else { return };
-        let fd = tcp.fd;
+        match which {
+            FlowCall::Send => tcp.sending = None,
+            FlowCall::Receive | FlowCall::Look => tcp.receiving = None,
+        }
         match (which, result) {
             (FlowCall::Receive | FlowCall::Look, Ok(Ret::Data(bytes, ..))) => {
-                tcp.receiving = false;
                 if bytes.is_empty() {
                     tcp.client_finished = true;
                     self.ask(GatewayRequest::Finish { flow });
@@ -552,7 +574,6 @@ impl World {
                 }
             }
             (FlowCall::Send, Ok(Ret::Len(n))) => {
-                tcp.sending = false;
                 if let Some(front) = tcp.to_client.front_mut() {
                     front.advance(n.min(front.len()));
                     if front.is_empty() {
@@ -564,8 +585,9 @@ impl World {
             _ => {
                 // The client broke it off.
                 self.gateway_fact(flow, GatewayFact::Reset);
-                self.forget(flow);
-                self.reset_client(node, fd);
+                if let Some(Flow { kind: Kind::Tcp(tcp), .. }) = self.forget(flow) {
+                    self.close_client(node, &tcp);
+                }
                 self.ask(GatewayRequest::Close { flow, reset: true });
             }
         }

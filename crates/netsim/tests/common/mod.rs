@@ -519,3 +519,24 @@ impl Lan {
         Stage::new(self.builder.build(), self.code)
     }
 }
+
+impl Stage {
+    /// Plays so much of virtual time, or until the world is at rest.
+    pub fn play_for(&mut self, time: Duration) {
+        let end = self.world.now() + time;
+        while !matches!(self.world.turn(), Turn::Event(at) if at > end) && self.turn() {}
+        self.outputs();
+    }
+
+    /// Plays until a gateway asks for something.
+    pub fn request(&mut self) -> GatewayRequest {
+        for _ in 0..100_000 {
+            self.outputs();
+            if !self.requests.is_empty() {
+                return self.requests.remove(0);
+            }
+            assert!(self.turn(), "at rest ({:?}) without a request", self.world.rest());
+        }
+        panic!("no request");
+    }
+}

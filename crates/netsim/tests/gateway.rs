@@ -1,0 +1,298 @@
+//! The gateway: what a program's packets become on the real side, and what the real side's answers become for it.
+
+mod common;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use common::{FOREVER, Lan, Stage, Sys, TCP, UDP, delay};
+use socketlab_netsim::record::RecordKind;
+use socketlab_netsim::{FlowId, GatewayEvent, GatewayFact, GatewayName, GatewayRequest, Rest};
+use socketlab_stack::{IpCidr, TcpState};
+
+/// One host and a gateway, with one program on the host.
+fn stage(code: impl Fn(&mut Sys) + Send + Sync + 'static) -> Stage {
+    let mut lan = Lan::new(delay(1));
+    let host = lan.host();
+    let relay = GatewayName { name: "relay".to_owned(), target: "127.0.0.1".to_owned() };
+    let gateway = lan.builder.gateway("internet", vec![relay]);
+    let n = lan.plug(gateway);
+    let everything = IpCidr { address: [0, 0, 0, 0].into(), prefix_len: 0 };
+    lan.builder.route(host, everything, Some([10, 0, 0, n].into()));
+    lan.program(host, 0, code);
+    let mut stage = lan.stage();
+    stage.world.start();
+    stage
+}
+
+fn open_tcp(stage: &mut Stage) -> (FlowId, String, u16) {
+    match stage.request() {
+        GatewayRequest::OpenTcp { flow, host, port } => (flow, host, port),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn facts(stage: &Stage) -> Vec<(String, GatewayFact)> {
+    let facts = stage.kinds().filter_map(|kind| match kind {
+        RecordKind::Gateway { target, fact, .. } => Some((target.clone(), fact.clone())),
+        _ => None,
+    });
+    facts.collect()
+}
+
+fn bytes(text: &str) -> Bytes {
+    Bytes::copy_from_slice(text.as_bytes())
+}
+
+#[test]
+fn a_connection_by_name_goes_out_and_back() {
+    let mut stage = stage(|sys| {
+        let address = sys.resolve("relay").unwrap();
+        assert_eq!(address, "198.18.0.1");
+        assert_eq!(sys.resolve("RELAY").unwrap(), address, "a name keeps its address");
+        assert_eq!(sys.resolve("example.com").unwrap(), "198.18.0.2");
+        let s = sys.socket(TCP);
+        sys.connect(s, &address, 9007).unwrap();
+        sys.send_all(s, b"hej").unwrap();
+        assert_eq!(sys.recv(s, 100).unwrap(), b"HEJ");
+        sys.ok("shutdown", args![s, 1]);
+        assert_eq!(sys.recv_all(s), b"adieu", "the other direction stays open");
+        sys.close(s);
+        sys.print("ok");
+    });
+    let (flow, host, port) = open_tcp(&mut stage);
+    assert_eq!((host.as_str(), port), ("127.0.0.1", 9007), "the gateway's own name for the relay");
+    assert!(stage.world.real_time());
+    let syn_acks = |stage: &Stage| {
+        let states =
+            stage.kinds().filter(|k| matches!(k, RecordKind::TcpState { to: TcpState::Established, .. }));
+        states.count()
+    };
+    assert_eq!(syn_acks(&stage), 0, "the SYN is held");
+    stage.world.handle_gateway(GatewayEvent::Opened { flow });
+    assert_eq!(stage.play(), Rest::RealWorld, "without credit nothing goes out");
+    assert_eq!(syn_acks(&stage), 2);
+    assert!(stage.requests.is_empty());
+    stage.world.handle_gateway(GatewayEvent::Writable { flow, octets: 1000 });
+    assert_eq!(stage.request(), GatewayRequest::Data { flow, bytes: bytes("hej") });
+    stage.world.handle_gateway(GatewayEvent::Data { flow, bytes: bytes("HEJ") });
+    assert_eq!(stage.request(), GatewayRequest::Consumed { flow, octets: 3 });
+    assert_eq!(stage.request(), GatewayRequest::Finish { flow });
+    stage.world.handle_gateway(GatewayEvent::Data { flow, bytes: bytes("adieu") });
+    stage.world.handle_gateway(GatewayEvent::Finished { flow });
+    assert_eq!(stage.play(), Rest::Finished);
+    assert_eq!(
+        stage.requests,
+        [GatewayRequest::Consumed { flow, octets: 5 }, GatewayRequest::Close { flow, reset: false }]
+    );
+    assert_eq!(stage.console(0), "ok\n");
+    assert!(!stage.world.real_time());
+    let relay = || "relay:9007".to_owned();
+    assert_eq!(
+        facts(&stage),
+        [
+            (relay(), GatewayFact::Connecting),
+            (relay(), GatewayFact::Connected),
+            (relay(), GatewayFact::Closed)
+        ]
+    );
+}
+
+/// The exception that `connect` gives when the real side says `fact`, and the cause as the trace has it.
+fn connect_fails(fact: GatewayFact) -> (String, String) {
+    let mut stage = stage(|sys| {
+        let s = sys.socket(TCP);
+        let minute = Some(Duration::from_secs(3));
+        let error = sys.call("connect", args![s, ("192.0.2.9", 22), minute]).unwrap_err();
+        sys.print(&error);
+    });
+    let (flow, host, port) = open_tcp(&mut stage);
+    assert_eq!((host.as_str(), port), ("192.0.2.9", 22), "addresses are dialled as they are");
+    stage.world.handle_gateway(GatewayEvent::Failed { flow, fact: fact.clone() });
+    assert_eq!(stage.play(), Rest::Finished);
+    assert!(!stage.world.real_time());
+    assert_eq!(facts(&stage).last(), Some(&("192.0.2.9:22".to_owned(), fact)));
+    let opened = stage.requests.iter().filter(|r| matches!(r, GatewayRequest::OpenTcp { .. }));
+    assert_eq!(opened.count(), 0, "a SYN sent again is no new attempt");
+    let cause = stage.kinds().find_map(|k| match k {
+        RecordKind::CallReturned { failure: Some((_, cause)), .. } => Some(format!("{cause:?}")),
+        _ => None,
+    });
+    (stage.console(0), cause.unwrap())
+}
+
+#[test]
+fn a_refusal_reaches_the_program_as_the_right_error() {
+    let (error, cause) = connect_fails(GatewayFact::Refused);
+    assert_eq!((error.as_str(), cause.as_str()), ("ECONNREFUSED\n", "RefusedByPeer { peer: 192.0.2.9:22 }"));
+    let (error, cause) = connect_fails(GatewayFact::NotAllowed);
+    assert_eq!(
+        (error.as_str(), cause.as_str()),
+        ("EHOSTUNREACH\n", "Icmp { kind: 3, code: 13, from: 10.0.0.2 }")
+    );
+    let (error, cause) = connect_fails(GatewayFact::Unreachable);
+    assert_eq!(
+        (error.as_str(), cause.as_str()),
+        ("EHOSTUNREACH\n", "Icmp { kind: 3, code: 1, from: 10.0.0.2 }")
+    );
+    let (error, cause) = connect_fails(GatewayFact::NoRelay);
+    assert_eq!(
+        (error.as_str(), cause.as_str()),
+        ("ENETUNREACH\n", "Icmp { kind: 3, code: 0, from: 10.0.0.2 }")
+    );
+    let (error, _) = connect_fails(GatewayFact::TimedOut);
+    assert_eq!(error, "timeout\n", "silence: the program's own time-out ends it");
+}
+
+#[test]
+fn a_slow_real_side_slows_the_program_down() {
+    const ALL: usize = 2_000_000;
+    let mut stage = stage(|sys| {
+        let s = sys.socket(TCP);
+        sys.connect(s, "192.0.2.9", 9).unwrap();
+        sys.send_all(s, &vec![b'x'; ALL]).unwrap();
+        sys.close(s);
+        sys.print("sent");
+    });
+    let (flow, ..) = open_tcp(&mut stage);
+    stage.world.handle_gateway(GatewayEvent::Opened { flow });
+    stage.world.handle_gateway(GatewayEvent::Writable { flow, octets: 10_000 });
+    stage.play_for(Duration::from_secs(20));
+    let sent = |stage: &mut Stage| -> usize {
+        let requests = stage.requests.drain(..);
+        requests.map(|r| if let GatewayRequest::Data { bytes, .. } = r { bytes.len() } else { 0 }).sum()
+    };
+    assert_eq!(sent(&mut stage), 10_000, "not one octet more than the real side takes");
+    assert_eq!(stage.console(0), "", "the program is still sending");
+    let mut total = 10_000;
+    while total < ALL {
+        stage.world.handle_gateway(GatewayEvent::Writable { flow, octets: 50_000 });
+        stage.play_for(Duration::from_secs(20));
+        let more = sent(&mut stage);
+        assert!(more > 0 && more <= 50_000, "{more}");
+        total += more;
+    }
+    assert_eq!((total, stage.console(0).as_str()), (ALL, "sent\n"));
+}
+
+#[test]
+fn a_slow_program_slows_the_real_side_down() {
+    let mut stage = stage(|sys| {
+        let s = sys.socket(TCP);
+        sys.connect(s, "192.0.2.9", 9).unwrap();
+        sys.sleep(Duration::from_secs(100)).unwrap();
+        let all = sys.recv_all(s);
+        sys.print(&all.len().to_string());
+    });
+    let (flow, ..) = open_tcp(&mut stage);
+    stage.world.handle_gateway(GatewayEvent::Opened { flow });
+    for _ in 0..40 {
+        stage.world.handle_gateway(GatewayEvent::Data { flow, bytes: vec![0; 100_000].into() });
+    }
+    let consumed = |stage: &mut Stage| -> u64 {
+        let requests = stage.requests.drain(..);
+        requests.map(|r| if let GatewayRequest::Consumed { octets, .. } = r { octets } else { 0 }).sum()
+    };
+    while stage.world.now().as_nanos() < 99_000_000_000 {
+        stage.turn();
+    }
+    let early = consumed(&mut stage);
+    assert!((1..4_000_000).contains(&early), "{early}: only what fits into the buffers");
+    stage.world.handle_gateway(GatewayEvent::Closed { flow, reset: false });
+    assert_eq!(stage.play(), Rest::Finished);
+    assert_eq!(early + consumed(&mut stage), 4_000_000);
+    assert_eq!(stage.console(0), "4000000\n", "what came before the end is not lost");
+}
+
+#[test]
+fn a_reset_goes_through_in_both_directions() {
+    let mut from_real = stage(|sys| {
+        let s = sys.socket(TCP);
+        sys.connect(s, "192.0.2.9", 9).unwrap();
+        let error = sys.recv(s, 10).unwrap_err();
+        sys.print(&error);
+    });
+    let (flow, ..) = open_tcp(&mut from_real);
+    from_real.world.handle_gateway(GatewayEvent::Opened { flow });
+    assert_eq!(from_real.play(), Rest::RealWorld);
+    from_real.world.handle_gateway(GatewayEvent::Closed { flow, reset: true });
+    assert_eq!(from_real.play(), Rest::Finished);
+    assert_eq!(from_real.console(0), "ECONNRESET\n");
+
+    let mut from_program = stage(|sys| {
+        let s = sys.socket(TCP);
+        sys.connect(s, "192.0.2.9", 9).unwrap();
+        let linger = [1, 0, 0, 0, 0, 0, 0, 0];
+        sys.ok("setsockopt", args![s, 1, 13, &linger]);
+        sys.close(s);
+    });
+    let (flow, ..) = open_tcp(&mut from_program);
+    from_program.world.handle_gateway(GatewayEvent::Opened { flow });
+    assert_eq!(from_program.play(), Rest::Finished);
+    assert_eq!(from_program.requests, [GatewayRequest::Close { flow, reset: true }]);
+    assert!(!from_program.world.real_time());
+}
+
+#[test]
+fn datagrams_go_out_and_back_and_a_quiet_flow_is_forgotten() {
+    let mut stage = stage(|sys| {
+        let address = sys.resolve("relay").unwrap();
+        let s = sys.socket(UDP);
+        for text in ["one", "two"] {
+            sys.ok("sendto", args![s, text.as_bytes(), 0, (&*address, 9007), FOREVER]);
+        }
+        let got = sys.ok("recvfrom", args![s, 100, 0, FOREVER]);
+        assert_eq!(got.at(1), &common::Py::from((&*address, 9007)), "from where it was sent to");
+        sys.print(core::str::from_utf8(&got.at(0).bytes()).unwrap());
+        let long = Some(Duration::from_secs(300));
+        assert_eq!(sys.call("recv", args![s, 100, 0, long]), Err("timeout".to_owned()));
+    });
+    let GatewayRequest::OpenUdp { flow, host, port } = stage.request() else { panic!() };
+    assert_eq!((host.as_str(), port), ("127.0.0.1", 9007));
+    stage.world.handle_gateway(GatewayEvent::Opened { flow });
+    assert_eq!(stage.request(), GatewayRequest::Data { flow, bytes: bytes("one") });
+    assert_eq!(stage.request(), GatewayRequest::Data { flow, bytes: bytes("two") });
+    stage.world.handle_gateway(GatewayEvent::Data { flow, bytes: bytes("svar") });
+    assert_eq!(stage.request(), GatewayRequest::Close { flow, reset: false });
+    let now = stage.world.now().as_nanos() / 1_000_000;
+    assert!((60_000..60_100).contains(&now), "{now} ms");
+    assert!(!stage.world.real_time());
+    assert_eq!(stage.play(), Rest::Finished);
+    assert_eq!(stage.console(0), "svar\n");
+}
+
+#[test]
+fn a_refused_datagram_comes_back_as_icmp() {
+    let mut stage = stage(|sys| {
+        let s = sys.socket(UDP);
+        sys.ok("connect", args![s, ("192.0.2.9", 9), FOREVER]);
+        sys.send_all(s, b"hej").unwrap();
+        let error = sys.recv(s, 10).unwrap_err();
+        sys.print(&error);
+    });
+    let GatewayRequest::OpenUdp { flow, .. } = stage.request() else { panic!() };
+    stage.world.handle_gateway(GatewayEvent::Failed { flow, fact: GatewayFact::NotAllowed });
+    assert_eq!(stage.play(), Rest::Finished);
+    assert_eq!(stage.console(0), "EHOSTUNREACH\n");
+}
+
+#[test]
+fn news_about_unknown_flows_changes_nothing() {
+    let mut stage = stage(|sys| {
+        let s = sys.socket(TCP);
+        let _ = sys.connect(s, "192.0.2.9", 9);
+        sys.print("open");
+        let _ = sys.recv(s, 1);
+    });
+    let (known, ..) = open_tcp(&mut stage);
+    // Too early, or about nothing: no panic, and the flow is as it was.
+    for flow in [FlowId(77), known] {
+        stage.world.handle_gateway(GatewayEvent::Data { flow: FlowId(77), bytes: bytes("x") });
+        stage.world.handle_gateway(GatewayEvent::Writable { flow, octets: 5 });
+        stage.world.handle_gateway(GatewayEvent::Finished { flow: FlowId(77) });
+    }
+    stage.world.handle_gateway(GatewayEvent::Opened { flow: known });
+    stage.world.handle_gateway(GatewayEvent::Opened { flow: known });
+    assert_eq!(stage.play(), Rest::RealWorld);
+    assert_eq!(stage.console(0), "open\n");
+}
