@@ -1,5 +1,7 @@
 //! The page: embedded in a release build, read from `dist/` in a debug build.
 
+use std::borrow::Cow;
+
 use axum::{
     body::Body,
     http::{
@@ -20,6 +22,17 @@ use sha2::{Digest, Sha256};
 #[allow_missing = true]
 struct Page;
 
+/// One file of the page.
+struct File {
+    data: Cow<'static, [u8]>,
+    hash: [u8; 32],
+}
+
+fn find(path: &str) -> Option<File> {
+    let EmbeddedFile { data, metadata } = Page::get(path)?;
+    Some(File { data, hash: metadata.sha256_hash() })
+}
+
 const NOT_BUILT: &str = "The page is not built yet. `cargo xtask serve` builds it.\n";
 
 pub(crate) async fn serve(method: Method, uri: Uri, headers: HeaderMap) -> Response {
@@ -31,13 +44,13 @@ pub(crate) async fn serve(method: Method, uri: Uri, headers: HeaderMap) -> Respo
         "" => "index.html",
         path => path,
     };
-    let Some(plain) = Page::get(path) else {
+    let Some(plain) = find(path) else {
         return match path {
             "index.html" => (StatusCode::SERVICE_UNAVAILABLE, NOT_BUILT).into_response(),
             _ => (StatusCode::NOT_FOUND, format!("there is no /{path} here\n")).into_response(),
         };
     };
-    let packed = if accepts_gzip(&headers) { Page::get(&format!("{path}.gz")) } else { None };
+    let packed = if accepts_gzip(&headers) { find(&format!("{path}.gz")) } else { None };
     let mut response = answer(&method, &headers, path, &plain, packed);
     let policy = content_policy(if path == "index.html" { &plain.data } else { &[] });
     if let Ok(value) = HeaderValue::from_str(&policy) {
@@ -46,16 +59,10 @@ pub(crate) async fn serve(method: Method, uri: Uri, headers: HeaderMap) -> Respo
     response
 }
 
-fn answer(
-    method: &Method,
-    headers: &HeaderMap,
-    path: &str,
-    plain: &EmbeddedFile,
-    packed: Option<EmbeddedFile>,
-) -> Response {
+fn answer(method: &Method, headers: &HeaderMap, path: &str, plain: &File, packed: Option<File>) -> Response {
     let file = packed.as_ref().unwrap_or(plain);
     // The packed form is another representation, so it has another tag.
-    let hash = &file.metadata.sha256_hash()[..12];
+    let hash = &file.hash[..12];
     let tag = format!("\"{}\"", hash.iter().map(|octet| format!("{octet:02x}")).collect::<String>());
     let cache = if is_hashed(path) { "public, max-age=31536000, immutable" } else { "no-cache" };
     let common = [(CACHE_CONTROL, cache), (ETAG, tag.as_str()), (VARY, "accept-encoding")];
@@ -149,6 +156,7 @@ fn inline_scripts(html: &str) -> impl Iterator<Item = &str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use axum::http::HeaderName;
 
     #[test]
     fn inline_scripts_are_hashed_and_others_are_not() {
@@ -158,6 +166,40 @@ mod tests {
         let policy = content_policy(b"<script>b</script>");
         assert!(policy.contains("'sha256-PiPoFgA5WUoziU9lZOGxNIu9egCI1CxKy3PurtWcAJ0='"), "{policy}");
         assert_eq!(inline_scripts("<script>unfinished").count(), 0);
+    }
+
+    fn file(text: &'static str) -> File {
+        File { data: text.as_bytes().into(), hash: Sha256::digest(text).into() }
+    }
+
+    /// Status, the header asked for, and the length of the body.
+    async fn answered(
+        headers: &[(HeaderName, &str)],
+        packed: bool,
+        name: HeaderName,
+    ) -> (u16, String, usize) {
+        let headers = headers.iter().map(|(name, value)| (name.clone(), value.parse().unwrap())).collect();
+        let packed = packed.then(|| file("zip"));
+        let response = answer(&Method::GET, &headers, "x-0123456789abcdef.js", &file("let x = 1;"), packed);
+        let value = response.headers().get(name).map_or("", |value| value.to_str().unwrap()).to_owned();
+        let status = response.status().as_u16();
+        let body = axum::body::to_bytes(response.into_body(), 100).await.unwrap();
+        (status, value, body.len())
+    }
+
+    #[tokio::test]
+    async fn a_file_is_packed_for_those_who_take_it_and_not_sent_twice() {
+        assert_eq!(answered(&[], false, CONTENT_ENCODING).await, (200, String::new(), 10));
+        assert_eq!(answered(&[], true, CONTENT_ENCODING).await, (200, "gzip".into(), 3));
+        assert_eq!(answered(&[], true, CONTENT_TYPE).await.1, "text/javascript; charset=utf-8");
+        assert_eq!(answered(&[], true, CACHE_CONTROL).await.1, "public, max-age=31536000, immutable");
+        let (_, tag, _) = answered(&[], false, ETAG).await;
+        assert_eq!(answered(&[(IF_NONE_MATCH, &tag)], false, CACHE_CONTROL).await.0, 304);
+        assert_eq!(
+            answered(&[(IF_NONE_MATCH, &format!("\"a\", W/{tag}"))], false, ETAG).await,
+            (304, tag.clone(), 0)
+        );
+        assert_eq!(answered(&[(IF_NONE_MATCH, &tag)], true, VARY).await, (200, "accept-encoding".into(), 3));
     }
 
     #[test]

@@ -22,7 +22,7 @@ mod relay;
 mod wsproxy;
 
 use std::{
-    io::{self, Write},
+    io::{self, IsTerminal, Write},
     net::SocketAddr,
     sync::Arc,
     time::Duration,
@@ -179,7 +179,8 @@ impl Server {
 /// `socketlab serve`: says where it is, serves until Ctrl-C.
 pub async fn serve(options: ServeOptions) -> anyhow::Result<()> {
     // A program that has its own log keeps it.
-    drop(tracing_subscriber::fmt().with_target(false).with_writer(io::stderr).try_init());
+    let log = tracing_subscriber::fmt().with_target(false).with_writer(io::stderr);
+    drop(log.with_ansi(io::stderr().is_terminal()).try_init());
     let server = bind(options).await?;
     io::stdout().write_all(server.banner().as_bytes())?;
     io::stdout().flush()?;

@@ -91,7 +91,15 @@ impl ServeOptions {
     pub(crate) fn idle_timeout(&self) -> Duration {
         Duration::from_secs(self.idle_timeout)
     }
+
+    /// Often enough that a client which is alive is never taken for idle.
+    pub(crate) fn ping_every(&self) -> Duration {
+        PING.min(self.idle_timeout() / 3)
+    }
 }
+
+/// How often a client is asked whether it is still there. Middleboxes drop what is silent for a minute.
+const PING: Duration = Duration::from_secs(25);
 
 /// Flags that do not go together.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

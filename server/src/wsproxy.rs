@@ -16,9 +16,6 @@ use crate::{GRACE, Shared, dial};
 /// Octets read from the target at a time.
 const READ: usize = 32 * 1024;
 
-/// How often the client is asked whether it is still there.
-const PING: std::time::Duration = std::time::Duration::from_secs(25);
-
 /// Serves one WebSocket to its end.
 pub(crate) async fn run(shared: Arc<Shared>, peer: SocketAddr, target: String, socket: WebSocket) {
     let tracker = shared.tasks.clone();
@@ -95,7 +92,7 @@ async fn carry(
         }
     };
     let down = async {
-        let mut ping = interval(PING);
+        let mut ping = interval(shared.options.ping_every());
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         ping.reset();
         let mut buffer = BytesMut::new();

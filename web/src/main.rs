@@ -1,2 +1,5 @@
-//! placeholder
-fn main() {}
+//! The page's entry point.
+
+fn main() {
+    socketlab_web::start();
+}

@@ -17,7 +17,6 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
 };
 
 use axum::extract::ws::{CloseFrame, Message, WebSocket, close_code};
@@ -43,9 +42,6 @@ const UNSENT: usize = 256 * 1024;
 
 /// Messages that may wait for the writer. Small ones: the big ones are bounded by [`UNSENT`].
 const OUT_QUEUE: usize = 256;
-
-/// How often the client is asked whether it is still there. Middleboxes drop what is silent for a minute.
-const PING: Duration = Duration::from_secs(25);
 
 /// What goes to the client.
 enum Outgoing {
@@ -194,6 +190,9 @@ fn broken(error: &str) -> Ending {
         let text = format!("a message is longer than {} octets", crate::http::MAX_MESSAGE);
         return Ending::new(Reason::INVALID, close_code::SIZE, text);
     }
+    if error.contains("without closing handshake") || error.starts_with("IO error") {
+        return Ending::new(Reason::NETWORK_ERROR, close_code::PROTOCOL, "the client went away");
+    }
     Ending::new(Reason::NETWORK_ERROR, close_code::PROTOCOL, error)
 }
 
@@ -204,7 +203,7 @@ async fn write(
     connection: Arc<Connection>,
 ) {
     let patience = connection.shared.options.idle_timeout();
-    let mut ping = interval(PING);
+    let mut ping = interval(connection.shared.options.ping_every());
     ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ping.reset();
     loop {

@@ -125,7 +125,7 @@ pub(super) async fn tcp(
             return connection.close(key, error.reason()).await;
         }
     };
-    tracing::info!(peer = %connection.peer, transport = "tcp", ?host, to = %address, "opened");
+    tracing::info!(peer = %connection.peer, transport = %Transport::Tcp, ?host, to = %address, "opened");
     connection.opened(key).await;
 
     let mut moved = Moved::default();
@@ -266,7 +266,7 @@ pub(super) async fn udp(
             return connection.close(key, error.reason()).await;
         }
     };
-    tracing::info!(peer = %connection.peer, transport = "udp", ?host, to = %address, "opened");
+    tracing::info!(peer = %connection.peer, transport = %Transport::Udp, ?host, to = %address, "opened");
     let mut moved = Moved::default();
     let mut close = inbox.close;
     let why = loop {

@@ -1,6 +1,6 @@
 //! Who is let in, what is not Wisp, and what plain HTTP answers.
 
-use crate::common::{Relay, options, start, target};
+use crate::common::{Relay, options, soon, start, target};
 use futures_util::{SinkExt, StreamExt};
 use socketlab_server::{ServeOptions, bind};
 use socketlab_wisp::{Packet, Reason, StreamId, StreamKind};
@@ -178,6 +178,25 @@ async fn a_message_in_many_frames_is_one_packet() {
     }
     assert!(matches!(raw.next().await, Packet::Continue { .. }));
     assert_eq!(raw.next().await, Packet::Data { stream, bytes: "hej hej".into() });
+}
+
+#[tokio::test]
+async fn a_client_that_answers_no_ping_is_let_go_and_one_that_does_is_not() {
+    let relay = start(ServeOptions { idle_timeout: 2, ..options(&[]) }).await;
+    let mut alive = relay.raw().await;
+    let silent = relay.raw().await;
+    // Reading is what answers pings.
+    let mut silent = silent.socket.into_inner();
+    let mut octets = Vec::new();
+    let both = async {
+        tokio::select! {
+            read = silent.read_to_end(&mut octets) => read.unwrap(),
+            message = alive.message() => panic!("{message:?}"),
+        }
+    };
+    soon("the end of the silent one", both).await;
+    let text = String::from_utf8_lossy(&octets);
+    assert!(text.ends_with("nothing was heard from the client for 2s"), "{text}");
 }
 
 #[tokio::test]

@@ -1,0 +1,9 @@
+console-title = Console
+console-programs = Whose output
+console-all = all
+console-clear = Clear
+console-empty = Nothing printed yet.
+console-type = Type a line for the program
+console-send = Send
+console-eof = End
+console-eof-title = End of input (Ctrl-D)

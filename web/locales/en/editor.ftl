@@ -1,0 +1,16 @@
+editor-title = Programs
+editor-programs = Program
+editor-run = Run
+editor-run-title = Start this program in the running lab (F5)
+editor-stop = Stop
+editor-stop-title = Interrupt this program (Ctrl-C)
+editor-restore = Restore the lab's own program
+editor-sockets = Sockets of this program
+editor-unread = { $octets } bytes unread
+editor-queue = { $waiting } of { $backlog } wait for accept
+life-fresh = not started
+life-running = running
+life-waiting = waiting
+life-done = ended
+life-failed = ended with an error
+life-stopped = stopped

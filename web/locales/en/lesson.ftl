@@ -1,0 +1,3 @@
+lesson-title = Lesson
+lesson-do = Do this
+lesson-progress = { $done } of { $all }

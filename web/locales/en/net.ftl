@@ -1,0 +1,12 @@
+net-title = Network
+net-lens = Layer
+lens-application = Application
+lens-transport = Transport
+lens-network = Network
+lens-link = Link
+lens-application-unit = messages between programs
+lens-transport-unit = segments and datagrams between ports
+lens-network-unit = packets between IP addresses
+lens-link-unit = frames between MAC addresses
+net-no-ports = no ports in use
+net-arrived = { $label } from { $from } has arrived at { $to }.

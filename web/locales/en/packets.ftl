@@ -1,0 +1,9 @@
+packets-number = No.
+packets-time = Time (ms)
+packets-source = Source
+packets-destination = Destination
+packets-protocol = Protocol
+packets-length = Length
+packets-info = Info
+packets-empty = No packets yet.
+packets-lost = lost: { $reason }

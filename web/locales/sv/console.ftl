@@ -1,0 +1,9 @@
+console-title = Konsol
+console-programs = Vems utskrift
+console-all = alla
+console-clear = Rensa
+console-empty = Inget utskrivet än.
+console-type = Skriv en rad till programmet
+console-send = Skicka
+console-eof = Slut
+console-eof-title = Slut på indata (Ctrl-D)

@@ -1,0 +1,16 @@
+editor-title = Program
+editor-programs = Program
+editor-run = Kör
+editor-run-title = Starta det här programmet i det pågående labbet (F5)
+editor-stop = Stoppa
+editor-stop-title = Avbryt det här programmet (Ctrl-C)
+editor-restore = Återställ labbets eget program
+editor-sockets = Programmets socketar
+editor-unread = { $octets } byte olästa
+editor-queue = { $waiting } av { $backlog } väntar på accept
+life-fresh = inte startat
+life-running = kör
+life-waiting = väntar
+life-done = klart
+life-failed = slutade med ett fel
+life-stopped = stoppat

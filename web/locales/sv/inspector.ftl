@@ -1,0 +1,3 @@
+inspector-title = Paket { $number }
+inspector-field = { $name }, { $octets } byte
+inspector-bytes = Paketets byte

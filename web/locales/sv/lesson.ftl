@@ -1,0 +1,3 @@
+lesson-title = Uppgift
+lesson-do = Gör så här
+lesson-progress = { $done } av { $all }

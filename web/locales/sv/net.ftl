@@ -1,0 +1,12 @@
+net-title = Nät
+net-lens = Skikt
+lens-application = Applikation
+lens-transport = Transport
+lens-network = Nätverk
+lens-link = Länk
+lens-application-unit = meddelanden mellan program
+lens-transport-unit = segment och datagram mellan portar
+lens-network-unit = paket mellan IP-adresser
+lens-link-unit = ramar mellan MAC-adresser
+net-no-ports = inga portar i bruk
+net-arrived = { $label } från { $from } har kommit fram till { $to }.

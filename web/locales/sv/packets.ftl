@@ -1,0 +1,9 @@
+packets-number = Nr
+packets-time = Tid (ms)
+packets-source = Källa
+packets-destination = Mål
+packets-protocol = Protokoll
+packets-length = Längd
+packets-info = Info
+packets-empty = Inga paket än.
+packets-lost = förlorat: { $reason }

@@ -1,0 +1,4 @@
+timeline-title = Tidslinje
+timeline-slider = Visat ögonblick
+timeline-cut = { $time } då inget hände
+timeline-skipped = tomgång hoppas över · { $time }

@@ -1,0 +1,188 @@
+//! Calm notices above the panels: Python on its way, a browser that cannot, the relay gone, a lab file with faults.
+
+use leptos::prelude::*;
+use socketlab_protocol::{PythonState, RelayState};
+
+use crate::state::Page;
+use crate::texts::{Texts, try_text};
+
+/// All notices that apply now.
+#[component]
+pub fn Banners() -> impl IntoView {
+    let page = Page::here();
+    let texts = Texts::here();
+    let python = Memo::new(move |_| page.python.get());
+    let python_notice = move || match python.get() {
+        PythonState::NotLoaded | PythonState::Ready => None,
+        PythonState::Loading { loaded, total } => Some(
+            view! {
+                <div class="banner" role="status">
+                    <span>{move || texts.get("banner-python-loading")}</span>
+                    <progress
+                        class="banner__progress"
+                        data-testid="python-progress"
+                        aria-label=move || texts.get("banner-python-loading")
+                        max=(total > 0).then(|| total.to_string())
+                        value=(total > 0).then(|| loaded.to_string())
+                    ></progress>
+                    <span class="banner__figure code">{megabytes(texts, loaded, total)}</span>
+                </div>
+            }
+            .into_any(),
+        ),
+        PythonState::NoJspi => Some(
+            view! {
+                <div class="banner banner--bad" role="alert" data-testid="no-jspi">
+                    <b>{move || texts.get("banner-no-jspi-title")}</b>
+                    <span>{move || texts.get("banner-no-jspi")}</span>
+                </div>
+            }
+            .into_any(),
+        ),
+        PythonState::Failed(reason) => Some(
+            view! {
+                <div class="banner banner--bad" role="alert">
+                    <b>{move || texts.get("banner-python-failed")}</b>
+                    <code class="code">{reason}</code>
+                    <ReloadButton />
+                </div>
+            }
+            .into_any(),
+        ),
+    };
+    let broken_notice = move || {
+        page.broken.get().map(|reason| {
+            view! {
+                <div class="banner banner--bad" role="alert">
+                    <b>{move || texts.get("banner-worker-failed")}</b>
+                    <code class="code">{reason}</code>
+                    <ReloadButton />
+                </div>
+            }
+        })
+    };
+    let relay_notice = move || match page.relay.get() {
+        RelayState::Lost { retry_ms } => Some(view! {
+            <div class="banner banner--warn" role="status">
+                <b>{move || texts.get("banner-relay-lost-title")}</b>
+                <span>
+                    {move || {
+                        let seconds = retry_ms.div_ceil(1_000).max(1).to_string();
+                        texts.with("banner-relay-lost", &[("seconds", &seconds)])
+                    }}
+                </span>
+            </div>
+        }),
+        _ => None,
+    };
+    let relay_word = move || match page.relay.get() {
+        RelayState::Unused => "unused",
+        RelayState::Connecting => "connecting",
+        RelayState::Open => "open",
+        RelayState::Lost { .. } => "lost",
+    };
+    let problems = move || {
+        let problems = page.problems.get();
+        (!problems.is_empty()).then(|| {
+            view! {
+                <section class="banner banner--bad banner--list" role="alert">
+                    <b>{move || texts.get("problems-title")}</b>
+                    <ul>
+                        {problems
+                            .into_iter()
+                            .map(|problem| {
+                                let place = if problem.line > 0 {
+                                    format!("{}:{}", problem.file, problem.line)
+                                } else {
+                                    problem.file.clone()
+                                };
+                                let sentence = move || {
+                                    let args: Vec<(&str, &str)> = problem
+                                        .args
+                                        .iter()
+                                        .map(|(name, value)| (name.as_str(), value.as_str()))
+                                        .collect();
+                                    try_text(texts.lang(), &problem.key, &args).unwrap_or_else(|| problem.text.clone())
+                                };
+                                view! {
+                                    <li data-testid="problem">
+                                        <code class="code">{place}</code>
+                                        " "
+                                        <code class="code">{problem.field}</code>
+                                        " "
+                                        <span>{sentence}</span>
+                                    </li>
+                                }
+                            })
+                            .collect_view()}
+                    </ul>
+                </section>
+            }
+        })
+    };
+    let refusals = Memo::new(move |_| page.trace.with(|trace| trace.refusals().to_vec()));
+    let refused = move || {
+        refusals
+            .get()
+            .into_iter()
+            .map(|refusal| {
+                let sentence = move || {
+                    texts.with(&refusal.fact, &[("target", &refusal.target), ("client", &refusal.client)])
+                };
+                view! {
+                    <p class="banner banner--warn" role="status" data-testid="problem">{sentence}</p>
+                }
+            })
+            .collect_view()
+    };
+    let too_many = move || {
+        page.too_many.get().map(|(limit, asked)| {
+            let (limit, asked) = (limit.to_string(), asked.to_string());
+            view! {
+                <p class="banner banner--warn" role="alert">
+                    {move || texts.with("banner-too-many", &[("limit", &limit), ("asked", &asked)])}
+                </p>
+            }
+        })
+    };
+    view! {
+        <div class="page__notes">
+            <span class="hidden-text" data-testid="relay-status" data-state=relay_word>
+                {move || texts.get(&format!("relay-{}", relay_word()))}
+            </span>
+            {broken_notice}
+            {python_notice}
+            {relay_notice}
+            {problems}
+            {too_many}
+            {refused}
+        </div>
+    }
+}
+
+#[component]
+fn ReloadButton() -> impl IntoView {
+    let texts = Texts::here();
+    view! {
+        <button
+            type="button"
+            class="button button--small"
+            on:click=move |_| {
+                let _gone = crate::glue::window().location().reload();
+            }
+        >
+            {move || texts.get("banner-reload")}
+        </button>
+    }
+}
+
+/// `4.1 / 11.8 MB`.
+fn megabytes(texts: Texts, loaded: u64, total: u64) -> String {
+    // One decimal of a megabyte is a ten-thousandth of the unit `milliseconds` counts in.
+    let number = |octets: u64| texts.milliseconds(octets, 1);
+    if total > 0 {
+        format!("{} / {} MB", number(loaded), number(total))
+    } else {
+        format!("{} MB", number(loaded))
+    }
+}

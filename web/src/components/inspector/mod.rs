@@ -1,0 +1,265 @@
+//! The marked packet: its layers as a tree and its octets, each field tied to its bytes.
+
+use std::ops::Range;
+
+use leptos::prelude::*;
+use socketlab_view::{Dissection, Field, Layer, LayerLetter, dissect};
+
+use crate::components::icon::{Glyph, Icon};
+use crate::state::Page;
+use crate::texts::{Texts, try_text};
+
+/// Octets on a line of the byte view.
+const PER_LINE: usize = 16;
+
+/// A packet taken apart.
+#[derive(Clone, PartialEq)]
+struct Taken {
+    number: u64,
+    bytes: Vec<u8>,
+    dissection: Dissection,
+}
+
+/// The panel below the traffic, while a packet is marked.
+#[component]
+pub fn Inspector() -> impl IntoView {
+    let page = Page::here();
+    let taken = Memo::new(move |_| {
+        let packet = page.selection.with(|selection| selection.packet)?;
+        page.trace.with(|trace| {
+            let row = trace.packets.row_of(packet)?;
+            let bytes = trace.frame(row.event)?.bytes.clone();
+            Some(Taken { number: row.number, dissection: dissect(&bytes), bytes })
+        })
+    });
+    let marked = RwSignal::new(None::<Range<usize>>);
+    let name = RwSignal::new(String::new());
+    Effect::new(move |_| {
+        // Another packet: keep pointing at the same field if it has one of that name.
+        let wanted = name.get_untracked();
+        let range = taken.with(|taken| {
+            let taken = taken.as_ref()?;
+            let fields = taken.dissection.layers.iter().flat_map(|layer| layer.fields.iter());
+            find(fields, &wanted)
+        });
+        marked.set(range);
+    });
+    move || {
+        taken.get().map(|taken| {
+            view! { <Opened taken=taken marked=marked name=name /> }
+        })
+    }
+}
+
+fn find<'a>(mut fields: impl Iterator<Item = &'a Field>, name: &str) -> Option<Range<usize>> {
+    if name.is_empty() {
+        return None;
+    }
+    fields.find_map(|field| {
+        if field.name == name { Some(field.start..field.end) } else { find(field.children.iter(), name) }
+    })
+}
+
+#[component]
+fn Opened(taken: Taken, marked: RwSignal<Option<Range<usize>>>, name: RwSignal<String>) -> impl IntoView {
+    let page = Page::here();
+    let texts = Texts::here();
+    let Taken { number, bytes, dissection } = taken;
+    let status = move || {
+        let octets = marked.get().map(|range| range.len());
+        let name = name.get();
+        match octets {
+            Some(octets) if octets > 0 && !name.is_empty() => {
+                texts.with("inspector-field", &[("name", &name), ("octets", &octets.to_string())])
+            }
+            _ => String::new(),
+        }
+    };
+    let notes = dissection.notes.clone();
+    let letters: Vec<Option<LayerLetter>> = (0..bytes.len())
+        .map(|at| {
+            dissection
+                .layers
+                .iter()
+                .rev()
+                .find(|layer| layer.start <= at && at < layer.end)
+                .map(|layer| layer.letter)
+        })
+        .collect();
+    let for_bytes = dissection.clone();
+    let on_byte = move |at: usize| {
+        if let Some((layer, path)) = for_bytes.field_at(at) {
+            let layer = &for_bytes.layers[layer];
+            let mut fields = &layer.fields;
+            let mut range = layer.start..layer.end;
+            let mut found = layer.protocol.to_string();
+            for index in path {
+                let Some(field) = fields.get(index) else { break };
+                range = field.start..field.end;
+                found = field.name.to_string();
+                fields = &field.children;
+            }
+            name.set(found);
+            marked.set(Some(range));
+        }
+    };
+    view! {
+        <section class="inspector" aria-label=move || texts.with("inspector-title", &[("number", &number.to_string())])>
+            <div class="inspector__bar">
+                <h3>{move || texts.with("inspector-title", &[("number", &number.to_string())])}</h3>
+                <span class="inspector__status code" role="status">{status}</span>
+                <span class="grow"></span>
+                <button
+                    type="button"
+                    class="button button--quiet button--icon button--small"
+                    aria-label=move || texts.get("close")
+                    title=move || texts.get("close")
+                    on:click=move |_| page.clear_selection()
+                >
+                    <Icon glyph=Glyph::Close />
+                </button>
+            </div>
+            <div class="inspector__halves">
+                <div class="inspector__tree" data-testid="packet-tree">
+                    {dissection
+                        .layers
+                        .into_iter()
+                        .map(|layer| view! { <LayerRow layer=layer marked=marked name=name /> })
+                        .collect_view()}
+                    {notes
+                        .into_iter()
+                        .map(|note| view! { <p class="inspector__note">{move || texts.get(&note.key)}</p> })
+                        .collect_view()}
+                </div>
+                <div class="inspector__bytes" role="group" aria-label=move || texts.get("inspector-bytes")>
+                    <ByteLines bytes=bytes letters=letters marked=marked on_byte=on_byte />
+                </div>
+            </div>
+        </section>
+    }
+}
+
+#[component]
+fn LayerRow(layer: Layer, marked: RwSignal<Option<Range<usize>>>, name: RwSignal<String>) -> impl IntoView {
+    let texts = Texts::here();
+    let range = layer.start..layer.end;
+    let this = range.clone();
+    let protocol = layer.protocol.to_string();
+    let class = match layer.letter {
+        LayerLetter::Application => "layer layer--a",
+        LayerLetter::Transport => "layer layer--t",
+        LayerLetter::Network => "layer layer--n",
+        LayerLetter::Link => "layer layer--l",
+    };
+    let open = matches!(layer.letter, LayerLetter::Transport | LayerLetter::Application);
+    view! {
+        <details class="inspector__layer" open=open style:margin-left=format!("{}px", usize::from(layer.depth) * 16)>
+            <summary
+                class:inspector__field--on=move || marked.get().as_ref() == Some(&this)
+                on:click=move |_| {
+                    name.set(protocol.clone());
+                    marked.set(Some(range.clone()));
+                }
+            >
+                <span class=class aria-hidden="true">{layer.letter.letter().to_string()}</span>
+                <span class="inspector__title">{layer.title}</span>
+            </summary>
+            {layer.fields.into_iter().map(|field| field_row(texts, field, marked, name, 0)).collect_view()}
+        </details>
+    }
+}
+
+fn field_row(
+    texts: Texts,
+    field: Field,
+    marked: RwSignal<Option<Range<usize>>>,
+    name: RwSignal<String>,
+    depth: usize,
+) -> AnyView {
+    let range = field.start..field.end;
+    let this = range.clone();
+    let filter = field.name.to_string();
+    let own = filter.clone();
+    let chosen = filter.clone();
+    let label = move || try_text(texts.lang(), &field.key, &[]).unwrap_or_else(|| field.label.to_string());
+    let value = move || try_text(texts.lang(), &field.value_key, &[]).unwrap_or_else(|| field.value.clone());
+    let (before, after) = if field.generated { ("[", "]") } else { ("", "") };
+    let children = field
+        .children
+        .into_iter()
+        .map(|child| field_row(texts, child, marked, name, depth + 1))
+        .collect_view();
+    view! {
+        <button
+            type="button"
+            class="inspector__field"
+            style:padding-left=format!("{}px", 24 + depth * 16)
+            class:inspector__field--on=move || marked.get().as_ref() == Some(&this) && name.with(|name| *name == own)
+            on:click=move |_| {
+                name.set(chosen.clone());
+                marked.set(Some(range.clone()));
+            }
+        >
+            <span>{before} {label} ": " <b>{value}</b> {after}</span>
+            <span class="inspector__filter code">{filter}</span>
+        </button>
+        {children}
+    }
+    .into_any()
+}
+
+#[component]
+fn ByteLines(
+    bytes: Vec<u8>,
+    letters: Vec<Option<LayerLetter>>,
+    marked: RwSignal<Option<Range<usize>>>,
+    on_byte: impl Fn(usize) + Clone + 'static,
+) -> impl IntoView {
+    let on = move |at: usize| marked.with(|marked| marked.as_ref().is_some_and(|range| range.contains(&at)));
+    let lines = bytes
+        .chunks(PER_LINE)
+        .enumerate()
+        .map(|(line, chunk)| {
+            let start = line * PER_LINE;
+            let hex = chunk
+                .iter()
+                .enumerate()
+                .map(|(offset, byte)| {
+                    let at = start + offset;
+                    let letter = match letters.get(at).copied().flatten() {
+                        Some(LayerLetter::Application) => "byte byte--a",
+                        Some(LayerLetter::Transport) => "byte byte--t",
+                        Some(LayerLetter::Network) => "byte byte--n",
+                        Some(LayerLetter::Link) => "byte byte--l",
+                        None => "byte",
+                    };
+                    let gap = if offset == PER_LINE / 2 { " " } else { "" };
+                    let on_byte = on_byte.clone();
+                    view! {
+                        {gap}
+                        <span class=letter class:byte--on=move || on(at) on:click=move |_| on_byte(at)>
+                            {format!("{byte:02x}")}
+                        </span>
+                    }
+                })
+                .collect_view();
+            let text = chunk
+                .iter()
+                .enumerate()
+                .map(|(offset, byte)| {
+                    let at = start + offset;
+                    let shown = if (0x20..0x7f).contains(byte) { char::from(*byte) } else { '·' };
+                    view! { <span class="byte" class:byte--on=move || on(at)>{shown.to_string()}</span> }
+                })
+                .collect_view();
+            view! {
+                <div class="inspector__line">
+                    <span class="inspector__offset">{format!("{start:04x}")}</span>
+                    <span class="inspector__hex">{hex}</span>
+                    <span class="inspector__ascii">{text}</span>
+                </div>
+            }
+        })
+        .collect_view();
+    view! { {lines} }
+}

@@ -1,0 +1,112 @@
+//! The lesson: what to understand, what to do now, ticked as one goes.
+
+mod markdown;
+
+use leptos::prelude::*;
+
+use crate::components::icon::{Glyph, Icon};
+use crate::glue;
+use crate::state::Page;
+use crate::texts::{Lang, Texts};
+
+/// The panel.
+#[component]
+pub fn Lesson() -> impl IntoView {
+    let page = Page::here();
+    let texts = Texts::here();
+    let lab = Memo::new(move |_| {
+        let name = page.lab_name.get();
+        socketlab_lab::library().iter().position(|lab| lab.name == name)
+    });
+    let text = move || {
+        let lab = lab.get().and_then(|index| socketlab_lab::library().get(index))?;
+        Some(match texts.lang() {
+            Lang::En => lab.en,
+            Lang::Sv => lab.sv,
+        })
+    };
+    let parts = Memo::new(move |_| text().map(|text| markdown::parts(text.body)).unwrap_or_default());
+    let done = RwSignal::new(Vec::<bool>::new());
+    Effect::new(move |_| {
+        let kept = glue::setting(&format!("done.{}", page.lab_name.get())).unwrap_or_default();
+        done.set(kept.chars().map(|mark| mark == '1').collect());
+    });
+    let count = move || parts.with(|parts| parts.tasks.len());
+    let is_done = move |index: usize| done.with(|done| done.get(index).copied().unwrap_or(false));
+    let toggle = move |index: usize| {
+        done.update(|done| {
+            if done.len() <= index {
+                done.resize(index + 1, false);
+            }
+            done[index] = !done[index];
+        });
+        let marks: String =
+            done.with_untracked(|done| done.iter().map(|d| if *d { '1' } else { '0' }).collect());
+        glue::keep_setting(&format!("done.{}", page.lab_name.get_untracked()), &marks);
+    };
+    let first_open = move || (0..count()).find(|index| !is_done(*index));
+    let tasks = move || {
+        let tasks = parts.with(|parts| parts.tasks.clone());
+        (!tasks.is_empty()).then(|| {
+            view! {
+                <section class="lesson__task">
+                    <h2>{move || texts.get("lesson-do")}</h2>
+                    <ol>
+                        {tasks
+                            .into_iter()
+                            .enumerate()
+                            .map(|(index, html)| {
+                                let class = move || {
+                                    if is_done(index) {
+                                        "lesson__check lesson__check--done"
+                                    } else if first_open() == Some(index) {
+                                        "lesson__check lesson__check--now"
+                                    } else {
+                                        "lesson__check"
+                                    }
+                                };
+                                view! {
+                                    <li class=class aria-current=move || (first_open() == Some(index)).then_some("step")>
+                                        <button
+                                            type="button"
+                                            class="lesson__dot"
+                                            role="checkbox"
+                                            aria-checked=move || is_done(index).to_string()
+                                            aria-labelledby=format!("task-{index}")
+                                            on:click=move |_| toggle(index)
+                                        >
+                                            <Icon glyph=Glyph::Check />
+                                        </button>
+                                        <span id=format!("task-{index}") inner_html=html></span>
+                                    </li>
+                                }
+                            })
+                            .collect_view()}
+                    </ol>
+                </section>
+            }
+        })
+    };
+    let progress = move || {
+        let all = count();
+        (all > 0).then(|| {
+            let ready = (0..all).filter(|index| is_done(*index)).count();
+            texts.with("lesson-progress", &[("done", &ready.to_string()), ("all", &all.to_string())])
+        })
+    };
+    view! {
+        <section class="panel lesson page__lesson" aria-label=move || texts.get("lesson-title")>
+            <div class="panel__bar">
+                <h2 class="panel__title">{move || texts.get("lesson-title")}</h2>
+                <span class="grow"></span>
+                {move || progress().map(|text| view! { <span class="chip">{text}</span> })}
+            </div>
+            <div class="panel__body lesson__body" lang=move || texts.lang().code()>
+                <h1>{move || text().map(|text| text.title)}</h1>
+                <div class="lesson__text" inner_html=move || parts.with(|parts| parts.before.clone())></div>
+                {tasks}
+                <div class="lesson__text" inner_html=move || parts.with(|parts| parts.after.clone())></div>
+            </div>
+        </section>
+    }
+}

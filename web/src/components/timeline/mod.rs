@@ -1,0 +1,299 @@
+//! The whole run on one line: a lane per program with its calls, waits and packets. Dragging its cursor shows a moment
+//! of the past.
+
+use leptos::prelude::*;
+use leptos::{ev, html};
+use wasm_bindgen::JsCast;
+
+use crate::components::colour_class;
+use crate::components::size::size_of;
+use crate::state::Page;
+use crate::texts::Texts;
+
+/// Room for the lanes' names, in CSS pixels.
+const NAMES: f64 = 92.0;
+/// Room to the right of the last instant.
+const TAIL: f64 = 24.0;
+/// Distance of two lanes.
+const LANE: f64 = 16.0;
+/// Height of the scale below the lanes.
+const SCALE: f64 = 22.0;
+
+/// The panel.
+#[component]
+pub fn TimelinePanel() -> impl IntoView {
+    let page = Page::here();
+    let texts = Texts::here();
+    let place = NodeRef::<html::Div>::new();
+    let size = size_of(place);
+    let lanes = Memo::new(move |_| page.trace.with(|trace| trace.timeline.timeline().lanes.len()));
+    let generation = Memo::new(move |_| page.trace.with(|trace| trace.generation));
+    // The last instant drawn.
+    let units = Memo::new(move |_| {
+        let live = page.live.get();
+        page.trace.with(|trace| {
+            let timeline = trace.timeline.timeline();
+            timeline.time.units(timeline.end.max(live)).max(1.0)
+        })
+    });
+    let factor = Memo::new(move |_| (size.get().0 - NAMES - TAIL).max(10.0) / units.get());
+    let height = move || lanes.get().max(1) as f64 * LANE + SCALE;
+    let x_of = move |at: u64| {
+        let units = page.trace.with(|trace| trace.timeline.timeline().time.units(at));
+        NAMES + units * factor.get()
+    };
+    let time_at = move |x: f64| {
+        let units = ((x - NAMES) / factor.get_untracked()).max(0.0);
+        page.trace.with_untracked(|trace| trace.timeline.timeline().time.time(units))
+    };
+    let cursor = move || x_of(page.time.get());
+    let scale = move || {
+        let width = size.get().0 - NAMES - TAIL;
+        let count = (width / 130.0).floor().max(1.0) as usize;
+        let factor = factor.get();
+        page.trace.with(|trace| {
+            let timeline = trace.timeline.timeline();
+            if timeline.end == 0 {
+                return Vec::new();
+            }
+            (0..=count)
+                .map(|step| {
+                    let x = width * step as f64 / count as f64;
+                    let at = timeline.time.time(x / factor);
+                    view! {
+                        <text class="timeline__figure code" x=NAMES + x y=lanes.get() as f64 * LANE + 17.0>
+                            {texts.milliseconds(at, 1)}
+                            {if step == count { " ms" } else { "" }}
+                        </text>
+                    }
+                })
+                .collect()
+        })
+    };
+    let cuts = move || {
+        let factor = factor.get();
+        let bottom = lanes.get() as f64 * LANE;
+        page.trace.with(|trace| {
+            let timeline = trace.timeline.timeline();
+            timeline
+                .cuts
+                .iter()
+                .map(|(from, to)| {
+                    let (a, b) = (timeline.time.units(*from) * factor, timeline.time.units(*to) * factor);
+                    let words = texts.with("timeline-cut", &[("time", &texts.duration(to - from))]);
+                    view! {
+                        <g class="timeline__cut">
+                            <rect x=NAMES + a y="0" width=(b - a).max(3.0) height=bottom />
+                            <title>{words}</title>
+                        </g>
+                    }
+                })
+                .collect::<Vec<_>>()
+        })
+    };
+    let skipped = move || {
+        let total: u64 =
+            page.trace.with(|trace| trace.timeline.timeline().cuts.iter().map(|(from, to)| to - from).sum());
+        (total > 0).then(|| texts.with("timeline-skipped", &[("time", &texts.duration(total))]))
+    };
+
+    let dragging = RwSignal::new(false);
+    let local_x = move |event: &ev::PointerEvent| {
+        place
+            .get_untracked()
+            .map(|element| f64::from(event.client_x()) - element.get_bounding_client_rect().left())
+            .unwrap_or_default()
+    };
+    let on_down = move |event: ev::PointerEvent| {
+        let hit = event.target().and_then(|target| target.dyn_into::<web_sys::Element>().ok());
+        if let Some(packet) =
+            hit.as_ref().and_then(|hit| hit.get_attribute("data-packet")).and_then(|text| text.parse().ok())
+        {
+            page.select_packet(packet);
+        }
+        if let Some(element) = place.get_untracked() {
+            let _captured = element.set_pointer_capture(event.pointer_id());
+        }
+        dragging.set(true);
+        page.look_at(time_at(local_x(&event)));
+    };
+    let on_move = move |event: ev::PointerEvent| {
+        if dragging.get_untracked() {
+            page.look_at(time_at(local_x(&event)));
+        }
+    };
+    let on_key = move |event: ev::KeyboardEvent| match event.key().as_str() {
+        "ArrowLeft" => {
+            event.prevent_default();
+            event.stop_propagation();
+            page.step_back();
+        }
+        "ArrowRight" => {
+            event.prevent_default();
+            event.stop_propagation();
+            page.step_forward();
+        }
+        _ => {}
+    };
+    view! {
+        <section class="panel timeline page__timeline" aria-label=move || texts.get("timeline-title")>
+            <div
+                class="timeline__body"
+                data-testid="timeline"
+                role="slider"
+                tabindex="0"
+                aria-label=move || texts.get("timeline-slider")
+                aria-valuemin="0"
+                aria-valuemax=move || (page.live.get() / 1_000).to_string()
+                aria-valuenow=move || (page.time.get() / 1_000).to_string()
+                aria-valuetext=move || format!("{} ms", texts.milliseconds(page.time.get(), 3))
+                style:height=move || format!("{}px", height())
+                node_ref=place
+                on:pointerdown=on_down
+                on:pointermove=on_move
+                on:pointerup=move |_| dragging.set(false)
+                on:pointercancel=move |_| dragging.set(false)
+                on:keydown=on_key
+            >
+                <svg width=move || size.get().0 height=height aria-hidden="true">
+                    {cuts}
+                    <For
+                        each=move || 0..lanes.get()
+                        key=move |lane| (generation.get(), *lane)
+                        children=move |lane| view! { <Lane lane=lane factor=factor /> }
+                    />
+                    <line
+                        class="timeline__axis"
+                        x1=NAMES
+                        x2=move || size.get().0 - 8.0
+                        y1=move || lanes.get() as f64 * LANE + 3.5
+                        y2=move || lanes.get() as f64 * LANE + 3.5
+                    />
+                    {scale}
+                    <Show when=move || units.get().gt(&1.0)>
+                        <g class="timeline__cursor" class:timeline__cursor--past=move || page.past.get().is_some()>
+                            <line x1=cursor x2=cursor y1="0" y2=move || lanes.get() as f64 * LANE + 3.5 />
+                            <circle cx=cursor cy=move || lanes.get() as f64 * LANE + 3.5 r="5" />
+                        </g>
+                    </Show>
+                </svg>
+            </div>
+            {move || skipped().map(|text| view! { <span class="timeline__skipped">{text}</span> })}
+        </section>
+    }
+}
+
+/// A program's lane.
+#[component]
+fn Lane(lane: usize, factor: Memo<f64>) -> impl IntoView {
+    let page = Page::here();
+    let top = lane as f64 * LANE;
+    let name = move || {
+        page.trace.with(|trace| trace.timeline.timeline().lanes.get(lane).map(|lane| lane.name.clone()))
+    };
+    let program =
+        move || page.trace.with(|trace| trace.timeline.timeline().lanes.get(lane).map(|lane| lane.program));
+    let calls = Memo::new(move |_| {
+        page.trace.with(|trace| trace.timeline.timeline().lanes.get(lane).map_or(0, |lane| lane.calls.len()))
+    });
+    let ticks = Memo::new(move |_| {
+        page.trace
+            .with(|trace| trace.timeline.timeline().lanes.get(lane).map_or(0, |lane| lane.packets.len()))
+    });
+    let alive = move || {
+        let factor = factor.get();
+        page.trace.with(|trace| {
+            let timeline = trace.timeline.timeline();
+            let (from, to) = timeline.lanes.get(lane)?.alive?;
+            let (a, b) = (timeline.time.units(from), timeline.time.units(to.unwrap_or(timeline.end)));
+            Some(view! {
+                <rect class="timeline__alive" x=NAMES + a * factor y=top + 6.5 width=((b - a) * factor).max(1.0) height="3" rx="1.5" />
+            })
+        })
+    };
+    view! {
+        <text
+            class="timeline__name"
+            class:timeline__name--on=move || program() == Some(page.program.get())
+            x="12"
+            y=top + 11.5
+        >
+            {name}
+        </text>
+        {alive}
+        <For
+            each=move || 0..calls.get()
+            key=|index| *index
+            children=move |index| view! { <CallSpan lane=lane index=index factor=factor /> }
+        />
+        <For
+            each=move || 0..ticks.get()
+            key=|index| *index
+            children=move |index| {
+                let tick = page.trace.with_untracked(|trace| {
+                    trace.timeline.timeline().lanes.get(lane).and_then(|lane| lane.packets.get(index).cloned())
+                });
+                tick.map(|tick| {
+                    let x = move || {
+                        let units = page.trace.with_untracked(|trace| trace.timeline.timeline().time.units(tick.at));
+                        NAMES + units * factor.get()
+                    };
+                    let (y1, y2) = if tick.sent { (top + 1.0, top + 8.0) } else { (top + 8.0, top + 15.0) };
+                    view! {
+                        <line
+                            class=format!("timeline__tick {}", colour_class(tick.conversation))
+                            data-packet=tick.packet.to_string()
+                            x1=x
+                            x2=x
+                            y1=y1
+                            y2=y2
+                        />
+                    }
+                })
+            }
+        />
+    }
+}
+
+#[component]
+fn CallSpan(lane: usize, index: usize, factor: Memo<f64>) -> impl IntoView {
+    let page = Page::here();
+    let span = Memo::new(move |_| {
+        page.trace.with(|trace| {
+            let timeline = trace.timeline.timeline();
+            timeline.lanes.get(lane).and_then(|lane| lane.calls.get(index).cloned())
+        })
+    });
+    let top = lane as f64 * LANE + 3.5;
+    // From and to, in units. A call that has not returned reaches to now.
+    let reach = Memo::new(move |_| {
+        let span = span.get()?;
+        let end = span.end.unwrap_or_else(|| page.live.get());
+        page.trace.with_untracked(|trace| {
+            let time = &trace.timeline.timeline().time;
+            Some((time.units(span.start), time.units(end.max(span.start))))
+        })
+    });
+    move || {
+        let span = span.get()?;
+        let (from, to) = reach.get()?;
+        let factor = factor.get();
+        let class = match (span.failed, span.blocked) {
+            (true, _) => "timeline__call timeline__call--failed",
+            (false, true) => "timeline__call timeline__call--waits",
+            (false, false) => "timeline__call",
+        };
+        Some(view! {
+            <rect
+                class=format!("{class} {}", colour_class(span.conversation))
+                x=NAMES + from * factor
+                y=top
+                width=((to - from) * factor).max(2.0)
+                height="9"
+                rx="2.5"
+            >
+                <title>{span.name}</title>
+            </rect>
+        })
+    }
+}

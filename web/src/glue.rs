@@ -1,0 +1,112 @@
+//! What the browser offers only through JavaScript: the editor's bundle and the store of the student's files, and a
+//! few small conveniences over `web-sys`.
+
+use wasm_bindgen::prelude::*;
+
+/// The CodeMirror bundle (`web/editor/editor.mjs`).
+pub mod editor {
+    use super::*;
+
+    #[wasm_bindgen(module = "/src/glue/editor.mjs")]
+    extern "C" {
+        /// Fetches the bundle, once.
+        #[wasm_bindgen(catch)]
+        pub async fn load() -> Result<(), JsValue>;
+
+        /// An editor inside `parent`.
+        pub fn create(
+            parent: &web_sys::Element,
+            text: &str,
+            label: &str,
+            on_change: &js_sys::Function,
+        ) -> Editor;
+
+        /// One editor.
+        pub type Editor;
+
+        /// Replaces the text, without telling `on_change`.
+        #[wasm_bindgen(method, js_name = setText)]
+        pub fn set_text(this: &Editor, text: &str);
+
+        /// Marks a line (from 1; 0: none) as `wait`, `run` or `error`.
+        #[wasm_bindgen(method, js_name = setMark)]
+        pub fn set_mark(this: &Editor, line: u32, kind: &str);
+
+        /// Scrolls a line into view.
+        #[wasm_bindgen(method, js_name = showLine)]
+        pub fn show_line(this: &Editor, line: u32);
+
+        /// Gives the editor the keyboard.
+        #[wasm_bindgen(method)]
+        pub fn focus(this: &Editor);
+
+        /// Takes the editor out of the page.
+        #[wasm_bindgen(method)]
+        pub fn destroy(this: &Editor);
+    }
+}
+
+/// Strings in IndexedDB (`web/src/glue/store.mjs`).
+pub mod store {
+    use super::*;
+
+    #[wasm_bindgen(module = "/src/glue/store.mjs")]
+    extern "C" {
+        /// The string of a key; `undefined` if there is none.
+        #[wasm_bindgen(catch)]
+        pub async fn read(key: &str) -> Result<JsValue, JsValue>;
+
+        /// Keeps a string.
+        #[wasm_bindgen(catch)]
+        pub async fn write(key: &str, value: &str) -> Result<JsValue, JsValue>;
+
+        /// Forgets a string.
+        #[wasm_bindgen(catch)]
+        pub async fn forget(key: &str) -> Result<JsValue, JsValue>;
+    }
+}
+
+/// The browser's window. The page never runs without one.
+pub fn window() -> web_sys::Window {
+    web_sys::window().expect("the page runs in a window")
+}
+
+/// The document's root element.
+pub fn root() -> Option<web_sys::Element> {
+    window().document()?.document_element()
+}
+
+/// A small setting kept from last time, such as the theme.
+pub fn setting(name: &str) -> Option<String> {
+    window().local_storage().ok()??.get_item(&format!("socketlab.{name}")).ok()?
+}
+
+/// Keeps a small setting; where storage is forbidden it lasts as long as the page.
+pub fn keep_setting(name: &str, value: &str) {
+    if let Ok(Some(storage)) = window().local_storage() {
+        let _forbidden = storage.set_item(&format!("socketlab.{name}"), value);
+    }
+}
+
+/// Does the person want less motion?
+pub fn reduced_motion() -> bool {
+    window()
+        .match_media("(prefers-reduced-motion: reduce)")
+        .ok()
+        .flatten()
+        .is_some_and(|query| query.matches())
+}
+
+/// Milliseconds of the page's own clock.
+pub fn wall_ms() -> f64 {
+    window().performance().map_or(0.0, |performance| performance.now())
+}
+
+/// Puts a text on the clipboard. On plain http browsers have no clipboard API; then a hidden field does it.
+pub fn copy_text(text: &str) {
+    #[wasm_bindgen(module = "/src/glue/clipboard.mjs")]
+    extern "C" {
+        fn copy(text: &str);
+    }
+    copy(text);
+}
