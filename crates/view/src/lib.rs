@@ -6,11 +6,19 @@
 
 mod event;
 pub mod evidence;
+#[cfg(test)]
+#[path = "../../dissect/src/frames.rs"]
+mod frames;
 mod ingest;
+mod journey;
 pub mod keys;
 pub mod ladder;
 pub mod packets;
+#[cfg(test)]
+mod scene;
 mod sockets;
+#[cfg(test)]
+mod tests;
 pub mod text;
 pub mod time_map;
 pub mod timeline;

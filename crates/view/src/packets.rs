@@ -1,8 +1,11 @@
 //! The packet list: each packet once, in Wireshark's columns.
 
-use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
 
-use crate::event::Event;
+use serde::{Deserialize, Serialize};
+use socketlab_dissect::Expert;
+
+use crate::event::{Event, EventKind, FrameView};
 
 /// One row.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,12 +40,34 @@ pub struct PacketRow {
 #[derive(Clone, Debug, Default)]
 pub struct PacketList {
     rows: Vec<PacketRow>,
+    by_packet: HashMap<u64, usize>,
+    /// Packet of each frame that is under way.
+    frames: HashMap<u64, u64>,
 }
 
 impl PacketList {
     /// The next event.
     pub fn push(&mut self, event: &Event) {
-        let _ = event;
+        match &event.kind {
+            EventKind::FrameSent(f) => {
+                self.frames.insert(f.frame, f.packet);
+                if f.first_hop {
+                    self.by_packet.insert(f.packet, self.rows.len());
+                    self.rows.push(row(self.rows.len() as u64 + 1, event, f));
+                }
+            }
+            EventKind::FrameDelivered { frame } => {
+                self.frames.remove(frame);
+            }
+            EventKind::FrameLost { frame, reason } => {
+                let packet = self.frames.remove(frame);
+                let row = packet.and_then(|p| self.by_packet.get(&p)).and_then(|i| self.rows.get_mut(*i));
+                if let Some(row) = row {
+                    row.lost = Some(reason.clone());
+                }
+            }
+            _ => {}
+        }
     }
 
     /// Rows, in the order of sending.
@@ -52,7 +77,41 @@ impl PacketList {
 
     /// The row of a packet.
     pub fn row_of(&self, packet: u64) -> Option<&PacketRow> {
-        let _ = packet;
-        None
+        self.rows.get(*self.by_packet.get(&packet)?)
+    }
+}
+
+fn row(number: u64, event: &Event, f: &FrameView) -> PacketRow {
+    PacketRow {
+        number,
+        packet: f.packet,
+        event: event.seq,
+        at: event.at,
+        source: f.source.clone(),
+        destination: f.destination.clone(),
+        protocol: f.protocol.clone(),
+        length: u32::try_from(f.bytes.len()).unwrap_or(u32::MAX),
+        info: f.info.clone(),
+        conversation: f.conversation,
+        colour: colour(f).to_string(),
+        lost: None,
+    }
+}
+
+/// The first of Wireshark's default colouring rules that fits.
+fn colour(f: &FrameView) -> &'static str {
+    let harmless = |e: &Expert| matches!(e, Expert::WindowUpdate | Expert::KeepAlive | Expert::KeepAliveAck);
+    let flags = f.tcp.as_ref().map_or(0, |t| t.flags);
+    if f.expert.iter().any(|e| !harmless(e)) {
+        return "bad-tcp";
+    }
+    match f.protocol.as_str() {
+        "ARP" => "arp",
+        "ICMP" | "ICMPv6" => "icmp",
+        "TCP" if flags & 0x004 != 0 => "rst",
+        "TCP" if flags & 0x003 != 0 => "syn-fin",
+        "TCP" => "tcp",
+        "UDP" => "udp",
+        _ => "",
     }
 }

@@ -1,8 +1,11 @@
 //! The timeline: a lane per program with its calls as spans and its host's packets as ticks, idle time cut out.
 
+use std::collections::HashMap;
+
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Event, ProgramInfo, TopologyView};
+use crate::event::{CallView, Event, EventKind, FrameView, ProgramInfo, TopologyView};
+use crate::journey::{Journeys, Step};
 use crate::time_map::TimeMap;
 
 /// A call.
@@ -70,26 +73,162 @@ pub struct Timeline {
     pub end: u64,
 }
 
+/// A call that took longer has waited: the call itself costs 10 us.
+const BLOCKED_NANOS: u64 = 20_000;
+/// What a link's delay is drawn as, in units.
+const HOP: f64 = 10.0;
+/// A delay to assume when no link has any, in nanoseconds.
+const USUAL_DELAY: u64 = 1_000_000;
+/// An idle time that would take more units is cut out.
+const CUT_FROM: f64 = 240.0;
+/// Width of such a cut.
+const CUT: f64 = 24.0;
+
 /// Builds it event by event.
 #[derive(Clone, Debug)]
 pub struct TimelineBuilder {
     timeline: Timeline,
+    journeys: Journeys,
+    scale: f64,
+    units: f64,
+    /// Lane and span of each call that has not returned.
+    calls: HashMap<u64, (usize, usize)>,
+    /// Which lane a host's end of a conversation belongs to.
+    owners: HashMap<(u32, u32), usize>,
+    packets: HashMap<u64, Option<u32>>,
 }
 
 impl TimelineBuilder {
     /// Before the first event.
     pub fn new(topology: &TopologyView, programs: &[ProgramInfo]) -> Self {
-        let _ = (topology, programs);
-        TimelineBuilder { timeline: Timeline::default() }
+        let name = |p: &ProgramInfo| {
+            let host = topology.nodes.get(p.node as usize).map(|n| n.name.as_str()).unwrap_or_default();
+            let alone = programs.iter().filter(|q| q.node == p.node).count() == 1;
+            if alone { host.to_string() } else { format!("{host} {}", p.file) }
+        };
+        let lanes = (0u32..)
+            .zip(programs)
+            .map(|(program, p)| Lane { program, node: p.node, name: name(p), ..Lane::default() })
+            .collect();
+        let delay = topology.links.iter().map(|l| l.delay).filter(|d| *d > 0).min().unwrap_or(USUAL_DELAY);
+        let scale = HOP / delay as f64;
+        TimelineBuilder {
+            timeline: Timeline { lanes, time: TimeMap::new(scale, CUT_FROM), ..Timeline::default() },
+            journeys: Journeys::new(topology),
+            scale,
+            units: 0.0,
+            calls: HashMap::new(),
+            owners: HashMap::new(),
+            packets: HashMap::new(),
+        }
     }
 
     /// The next event.
     pub fn push(&mut self, event: &Event) {
-        let _ = event;
+        self.advance(event.at);
+        match self.journeys.push(event) {
+            Some(Step::Sent { frame }) => self.sent(event.at, frame),
+            Some(Step::Arrived { packet, node }) => self.arrived(event.at, packet, node),
+            _ => {}
+        }
+        match &event.kind {
+            EventKind::CallEntered(call) => self.entered(event.at, call),
+            EventKind::CallReturned { call, failure, conversation, .. } => {
+                let Some((lane, i)) = self.calls.remove(call) else { return };
+                let lane_node = self.timeline.lanes[lane].node;
+                let span = &mut self.timeline.lanes[lane].calls[i];
+                span.end = Some(event.at);
+                span.blocked = event.at.saturating_sub(span.start) > BLOCKED_NANOS;
+                span.failed = failure.is_some();
+                span.conversation = span.conversation.or(*conversation);
+                if let Some(conversation) = span.conversation {
+                    self.owners.insert((lane_node, conversation), lane);
+                }
+            }
+            EventKind::ProgramStarted { program, .. } => {
+                if let Some(lane) = self.timeline.lanes.get_mut(*program as usize) {
+                    lane.alive = Some((event.at, None));
+                }
+            }
+            EventKind::ProgramExited { program, .. } => self.exited(event.at, *program),
+            _ => {}
+        }
     }
 
     /// The timeline so far.
     pub fn timeline(&self) -> &Timeline {
         &self.timeline
+    }
+
+    fn advance(&mut self, at: u64) {
+        let end = self.timeline.end;
+        if at <= end {
+            return;
+        }
+        let passed = (at - end) as f64 * self.scale;
+        if passed > CUT_FROM {
+            self.timeline.cuts.push((end, at));
+        }
+        self.units += if passed > CUT_FROM { CUT } else { passed };
+        self.timeline.time.push(at, self.units);
+        self.timeline.end = at;
+    }
+
+    fn entered(&mut self, at: u64, call: &CallView) {
+        let lane = call.program as usize;
+        let Some(row) = self.timeline.lanes.get_mut(lane) else { return };
+        self.calls.insert(call.call, (lane, row.calls.len()));
+        row.calls.push(Span {
+            call: call.call,
+            name: call.name.clone(),
+            start: at,
+            end: None,
+            blocked: true,
+            failed: false,
+            conversation: call.conversation,
+        });
+        if let Some(conversation) = call.conversation {
+            self.owners.insert((call.node, conversation), lane);
+        }
+    }
+
+    fn sent(&mut self, at: u64, f: &FrameView) {
+        self.packets.insert(f.packet, f.conversation);
+        let by_call = f.cause.and_then(|call| self.calls.get(&call)).map(|(lane, _)| *lane);
+        if let (Some(lane), Some(conversation)) = (by_call, f.conversation) {
+            self.owners.insert((f.from, conversation), lane);
+        }
+        let lane = by_call.or_else(|| self.lane_of(f.from, f.conversation));
+        self.tick(lane, PacketTick { packet: f.packet, at, sent: true, conversation: f.conversation });
+    }
+
+    fn arrived(&mut self, at: u64, packet: u64, node: u32) {
+        let conversation = self.packets.get(&packet).copied().flatten();
+        let lane = self.lane_of(node, conversation);
+        self.tick(lane, PacketTick { packet, at, sent: false, conversation });
+    }
+
+    fn tick(&mut self, lane: Option<usize>, tick: PacketTick) {
+        if let Some(lane) = lane.and_then(|lane| self.timeline.lanes.get_mut(lane)) {
+            lane.packets.push(tick);
+        }
+    }
+
+    /// The lane of a host's packet: that of the program whose conversation it is, else the host's first.
+    fn lane_of(&self, node: u32, conversation: Option<u32>) -> Option<usize> {
+        let owner = conversation.and_then(|c| self.owners.get(&(node, c)).copied());
+        owner.or_else(|| self.timeline.lanes.iter().position(|l| l.node == node))
+    }
+
+    /// A program is over: what it waited in ends there.
+    fn exited(&mut self, at: u64, program: u32) {
+        let Some(lane) = self.timeline.lanes.get_mut(program as usize) else { return };
+        if let Some((_, end)) = &mut lane.alive {
+            *end = Some(at);
+        }
+        for span in lane.calls.iter_mut().rev().filter(|s| s.end.is_none()) {
+            span.end = Some(at);
+        }
+        self.calls.retain(|_, (lane, _)| *lane != program as usize);
     }
 }

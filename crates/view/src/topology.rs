@@ -1,8 +1,12 @@
 //! The map of the network: where nodes lie, which frames are under way, which ports are in use.
 
+use std::collections::HashMap;
+
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Event, ProgramInfo, SocketsView, TopologyView};
+use crate::event::{
+    Event, EventKind, FrameView, NodeKind, ProgramInfo, SocketRow, SocketsView, TopologyView,
+};
 
 /// Where a node lies, in parts (0..1) of width and height, y downward.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,10 +29,78 @@ pub enum Side {
     Gateways,
 }
 
-/// Where each node lies, by its index. Deterministic.
+/// Most hosts in one column of clients; more stand in two.
+const COLUMN: usize = 6;
+
+/// Where each node lies, by its index: clients left, switches and routers in the middle, servers right, gateways at
+/// the right edge. Deterministic.
 pub fn layout(topology: &TopologyView, programs: &[ProgramInfo]) -> Vec<Place> {
-    let _ = (topology, programs);
-    Vec::new()
+    let sides = sides(topology, programs);
+    let count = |side: Side| sides.iter().filter(|s| **s == side).count();
+    let (servers, gateways) = (count(Side::Servers), count(Side::Gateways));
+    let x_of = |side: Side| match side {
+        Side::Clients => 0.13,
+        Side::Middle if servers > 0 && gateways > 0 => 0.42,
+        Side::Middle => 0.5,
+        Side::Servers if gateways > 0 => 0.68,
+        Side::Servers => 0.87,
+        Side::Gateways => 0.9,
+    };
+    let mut seen = [0usize; 4];
+    let mut places = Vec::with_capacity(sides.len());
+    for side in &sides {
+        let n = count(*side);
+        let i = seen[*side as usize];
+        seen[*side as usize] += 1;
+        let even = |i: usize, n: usize| (i as f64 + 0.5) / n as f64;
+        let (x, y) = match side {
+            // A row of switches and routers, from left to right.
+            Side::Middle if n > 1 => (x_of(*side) + 0.3 * (even(i, n) - 0.5), 0.5),
+            Side::Clients if n > COLUMN => {
+                let shift = if i.is_multiple_of(2) { -0.05 } else { 0.13 };
+                (x_of(*side) + shift, even(i / 2, n.div_ceil(2)))
+            }
+            _ => (x_of(*side), even(i, n)),
+        };
+        places.push(Place { x, y, side: *side });
+    }
+    places
+}
+
+/// A host is a server if it runs a program that is stopped at the end, or is called one.
+fn sides(topology: &TopologyView, programs: &[ProgramInfo]) -> Vec<Side> {
+    let serves = |text: &str| text.to_lowercase().contains("server");
+    let mut sides: Vec<Side> = (0u32..)
+        .zip(&topology.nodes)
+        .map(|(index, node)| match node.kind {
+            NodeKind::Switch | NodeKind::Router => Side::Middle,
+            NodeKind::Gateway => Side::Gateways,
+            NodeKind::Host => {
+                let mut own = programs.iter().filter(|p| p.node == index);
+                if serves(&node.name) || own.any(|p| p.forever || serves(&p.file)) {
+                    Side::Servers
+                } else {
+                    Side::Clients
+                }
+            }
+        })
+        .collect();
+    let hosts: Vec<usize> = (0..sides.len()).filter(|i| topology.nodes[*i].kind == NodeKind::Host).collect();
+    let (first, last) = (hosts.first().copied(), hosts.last().copied());
+    let has = |sides: &[Side], side| sides.contains(&side);
+    if hosts.len() > 1 && !has(&sides, Side::Clients) {
+        // All serve: the first stands opposite the others.
+        if let Some(first) = first {
+            sides[first] = Side::Clients;
+        }
+    } else if hosts.len() > 1
+        && !has(&sides, Side::Servers)
+        && !has(&sides, Side::Gateways)
+        && let Some(last) = last
+    {
+        sides[last] = Side::Servers;
+    }
+    sides
 }
 
 /// A frame on a link.
@@ -64,18 +136,110 @@ pub struct Flight {
 
 /// Which frames are under way, at any instant.
 #[derive(Clone, Debug, Default)]
-pub struct Flights {}
+pub struct Flights {
+    /// By `sent`.
+    frames: Vec<Frame>,
+    open: HashMap<u64, usize>,
+    /// The longest any frame takes, with the time its loss is shown, in nanoseconds.
+    longest: u64,
+}
+
+#[derive(Clone, Debug)]
+struct Frame {
+    flight: Flight,
+    sent: u64,
+    arrives: u64,
+    lost: Option<(u64, String)>,
+}
 
 impl Flights {
     /// The next event.
     pub fn push(&mut self, event: &Event) {
-        let _ = event;
+        match &event.kind {
+            EventKind::FrameSent(f) => {
+                self.open.insert(f.frame, self.frames.len());
+                let time = f.arrives.saturating_sub(event.at);
+                self.longest = self.longest.max(time + time / 2);
+                self.frames.push(Frame {
+                    flight: flight(event, f),
+                    sent: event.at,
+                    arrives: f.arrives,
+                    lost: None,
+                });
+            }
+            EventKind::FrameDelivered { frame } => {
+                self.open.remove(frame);
+            }
+            EventKind::FrameLost { frame, reason } => {
+                if let Some(i) = self.open.remove(frame) {
+                    self.frames[i].lost = Some((event.at, reason.clone()));
+                }
+            }
+            _ => {}
+        }
     }
 
-    /// The frames on links at instant `at` (nanoseconds), by frame number.
+    /// The frames on links at instant `at` (nanoseconds), by frame number. A lost one stays for half its time where it
+    /// was lost.
     pub fn at(&self, at: u64) -> Vec<Flight> {
-        let _ = at;
-        Vec::new()
+        let first = self.frames.partition_point(|f| f.sent + self.longest < at);
+        let after = self.frames.partition_point(|f| f.sent <= at);
+        let mut flights: Vec<Flight> =
+            self.frames.get(first..after).unwrap_or_default().iter().filter_map(|f| f.at(at)).collect();
+        flights.sort_by_key(|f| f.frame);
+        flights
+    }
+}
+
+impl Frame {
+    fn at(&self, at: u64) -> Option<Flight> {
+        let time = self.arrives.saturating_sub(self.sent).max(1);
+        let part = |t: u64| (t.saturating_sub(self.sent) as f64 / time as f64).min(1.0);
+        let mut flight = self.flight.clone();
+        match &self.lost {
+            Some((lost, reason)) if at >= *lost => {
+                if at >= lost + time / 2 {
+                    return None;
+                }
+                // What a queue or a cut link lost never left: it is shown a little way out.
+                flight.progress = part(*lost).max(0.08);
+                flight.lost = Some(reason.clone());
+            }
+            _ if at >= self.arrives => return None,
+            _ => flight.progress = part(at),
+        }
+        Some(flight)
+    }
+}
+
+fn flight(event: &Event, f: &FrameView) -> Flight {
+    // The text of the payload if there is some, else what stands before the numbers.
+    let detail = match f.label.find('"') {
+        Some(quote) => f.label[quote..].to_string(),
+        None => f
+            .label
+            .split(" seq=")
+            .next()
+            .unwrap_or_default()
+            .split(" ack=")
+            .next()
+            .unwrap_or_default()
+            .to_string(),
+    };
+    Flight {
+        frame: f.frame,
+        packet: f.packet,
+        event: event.seq,
+        link: f.link,
+        from: f.from,
+        to: f.to,
+        progress: 0.0,
+        protocol: f.protocol.clone(),
+        ports: f.ports,
+        label: f.label.clone(),
+        detail,
+        conversation: f.conversation,
+        lost: None,
     }
 }
 
@@ -123,6 +287,42 @@ pub struct PortBadge {
 
 /// The ports in use, by node: listeners first, then by socket.
 pub fn badges(sockets: &SocketsView) -> Vec<PortBadge> {
-    let _ = sockets;
-    Vec::new()
+    let mut badges = Vec::new();
+    for host in &sockets.hosts {
+        let mut own: Vec<_> = host.sockets.iter().filter_map(|s| badge(host.node, s)).collect();
+        own.sort_by_key(|b| (b.shape != BadgeShape::Listening, b.socket));
+        badges.extend(own);
+    }
+    badges
+}
+
+/// The port of `10.0.0.80:80`, `[::1]:80`; none for `0.0.0.0:*`.
+pub(crate) fn port_of(address: &str) -> Option<u16> {
+    address.rsplit(':').next()?.parse().ok()
+}
+
+fn badge(node: u32, s: &SocketRow) -> Option<PortBadge> {
+    if s.netid != "tcp" && s.netid != "udp" {
+        return None;
+    }
+    let shape = match (s.netid.as_str(), s.state.as_str()) {
+        ("udp", _) | (_, "ESTAB") => BadgeShape::Open,
+        (_, "LISTEN") => BadgeShape::Listening,
+        (_, "SYN-SENT" | "SYN-RECV") => BadgeShape::Connecting,
+        (_, "TIME-WAIT") => BadgeShape::TimeWait,
+        (_, "UNCONN") => BadgeShape::Bound,
+        _ => BadgeShape::Closing,
+    };
+    Some(PortBadge {
+        node,
+        socket: s.socket,
+        netid: s.netid.clone(),
+        port: port_of(&s.local)?,
+        peer_port: port_of(&s.peer),
+        shape,
+        state: s.state.clone(),
+        conversation: s.conversation,
+        queue: (shape == BadgeShape::Listening).then_some((s.recv_q, s.send_q)),
+        program: s.program,
+    })
 }

@@ -1,8 +1,10 @@
 //! Why a program does not go on: which line, which call, since when, and what it waits for.
 
+use std::collections::{BTreeMap, HashMap};
+
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Event, SocketsView};
+use crate::event::{CallView, Event, EventKind, SocketsView};
 
 /// A call that has not returned.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,19 +53,165 @@ pub fn wait_keys() -> &'static [(&'static str, &'static [&'static str])] {
     ]
 }
 
-/// Follows which calls are open.
+/// Follows which calls are open, and what is on its way to them.
 #[derive(Clone, Debug, Default)]
-pub struct Waits {}
+pub struct Waits {
+    /// Calls that have not returned, by number.
+    open: BTreeMap<u64, (u64, CallView)>,
+    /// Packets under way: newest hop of each.
+    under_way: BTreeMap<u64, UnderWay>,
+    /// Packet of each frame under way.
+    frames: HashMap<u64, u64>,
+}
+
+#[derive(Clone, Debug)]
+struct UnderWay {
+    packet: u64,
+    target: Option<u32>,
+    conversation: Option<u32>,
+    /// Data or FIN: what `recv` waits for.
+    carries: bool,
+    /// An answer to a SYN.
+    answers: bool,
+    arrives: u64,
+}
 
 impl Waits {
     /// The next event.
     pub fn push(&mut self, event: &Event) {
-        let _ = event;
+        match &event.kind {
+            EventKind::CallEntered(call) => {
+                self.open.insert(call.call, (event.at, call.clone()));
+            }
+            EventKind::CallReturned { call, .. } => {
+                self.open.remove(call);
+            }
+            EventKind::ProgramExited { program, .. } => self.open.retain(|_, (_, c)| c.program != *program),
+            EventKind::FrameSent(f) => {
+                let flags = f.tcp.as_ref().map_or(0, |t| t.flags);
+                let len = f.tcp.as_ref().map_or(0, |t| t.len);
+                self.frames.insert(f.frame, f.packet);
+                let under_way = UnderWay {
+                    packet: f.packet,
+                    target: f.target,
+                    conversation: f.conversation,
+                    carries: len > 0 || flags & 0x001 != 0 || f.protocol == "UDP",
+                    answers: flags & 0x012 == 0x012 || flags & 0x004 != 0,
+                    arrives: f.arrives,
+                };
+                self.under_way.insert(f.packet, under_way);
+            }
+            EventKind::FrameDelivered { frame } | EventKind::FrameLost { frame, .. } => {
+                if let Some(packet) = self.frames.remove(frame)
+                    // Another hop may have begun already.
+                    && !self.frames.values().any(|p| *p == packet)
+                {
+                    self.under_way.remove(&packet);
+                }
+            }
+            _ => {}
+        }
     }
 
     /// What each thread of a program waits for at instant `now`, main thread first; empty when it runs or is over.
     pub fn of(&self, program: u32, sockets: &SocketsView, now: u64) -> Vec<WaitReason> {
-        let _ = (program, sockets, now);
-        Vec::new()
+        let mut reasons: Vec<_> = self
+            .open
+            .values()
+            .filter(|(_, call)| call.program == program)
+            .map(|(since, call)| self.reason(*since, call, sockets, now))
+            .collect();
+        reasons.sort_by_key(|r| (r.tid, r.call));
+        reasons
     }
+
+    fn reason(&self, since: u64, call: &CallView, sockets: &SocketsView, now: u64) -> WaitReason {
+        let host = sockets.hosts.iter().find(|h| h.node == call.node);
+        let row = host.and_then(|h| h.sockets.iter().find(|s| Some(s.socket) == call.socket));
+        let local = row.map(|r| r.local.clone()).unwrap_or_default();
+        let peer = match row {
+            Some(row) if !row.peer.ends_with('*') => row.peer.clone(),
+            _ => address_in(&call.args).unwrap_or_default(),
+        };
+        let queued = row.map(|r| r.send_q.to_string()).unwrap_or_default();
+        let conversation = row.and_then(|r| r.conversation).or(call.conversation);
+        let coming = |wanted: fn(&UnderWay) -> bool| {
+            self.under_way.values().find(|u| {
+                conversation.is_some()
+                    && u.conversation == conversation
+                    && u.target == Some(call.node)
+                    && u.arrives >= now
+                    && wanted(u)
+            })
+        };
+        let peer_arg = ("peer", peer);
+        let left = |u: &UnderWay| ("ms", ms(u.arrives.saturating_sub(now)));
+        let mut packet = None;
+        let (key, args) = match call.name.as_str() {
+            "recv" | "recvfrom" if row.is_some_and(|r| r.netid == "udp") => {
+                ("wait-recv-datagram", vec![("local", local)])
+            }
+            "recv" | "recvfrom" => match coming(|u| u.carries) {
+                Some(u) => {
+                    packet = Some(u.packet);
+                    ("wait-recv-in-flight", vec![peer_arg, left(u)])
+                }
+                None => ("wait-recv-empty", vec![peer_arg]),
+            },
+            "accept" => ("wait-accept-empty", vec![("local", local)]),
+            "connect" => match coming(|u| u.answers) {
+                Some(u) => {
+                    packet = Some(u.packet);
+                    ("wait-connect-in-flight", vec![peer_arg, left(u)])
+                }
+                None => ("wait-connect-syn-sent", vec![peer_arg]),
+            },
+            "send" | "sendto" => {
+                let window = row.and_then(|r| r.tcb.iter().find(|(name, _)| name == "SND.WND"));
+                let closed = window.is_some_and(|(_, value)| value == "0");
+                let key = if closed { "wait-send-zero-window" } else { "wait-send-full" };
+                (key, vec![peer_arg, ("queued", queued)])
+            }
+            "poll" => ("wait-poll", vec![]),
+            "sleep" => ("wait-sleep", vec![("ms", sleep_left(&call.args, since, now))]),
+            "park" => ("wait-lock", vec![]),
+            "readline" => ("wait-stdin", vec![]),
+            "resolve" | "revresolve" => ("wait-resolve", vec![]),
+            other => ("wait-other", vec![("call", other.to_string())]),
+        };
+        WaitReason {
+            call: call.call,
+            program: call.program,
+            tid: call.tid,
+            place: call.place.clone(),
+            line: call.place.rsplit(':').next().and_then(|line| line.parse().ok()),
+            name: call.name.clone(),
+            call_text: format!("{}({})", call.name, call.args),
+            since,
+            key: key.to_string(),
+            args: args.into_iter().map(|(name, value)| (name.to_string(), value)).collect(),
+            packet,
+        }
+    }
+}
+
+/// Milliseconds with one decimal: `2.1`.
+pub(crate) fn ms(nanos: u64) -> String {
+    format!("{}.{}", nanos / 1_000_000, nanos / 100_000 % 10)
+}
+
+/// What is left of `sleep(2.5)`.
+fn sleep_left(args: &str, since: u64, now: u64) -> String {
+    let seconds: f64 = args.trim().parse().unwrap_or(0.0);
+    let end = since.saturating_add((seconds * 1e9) as u64);
+    ms(end.saturating_sub(now))
+}
+
+/// `10.0.0.80:80` from Python's `('10.0.0.80', 80)`.
+pub(crate) fn address_in(args: &str) -> Option<String> {
+    let inside = &args[args.rfind('(')? + 1..];
+    let mut parts = inside.trim_end_matches(')').split(", ");
+    let host = parts.next()?.trim_matches(['\'', '"']);
+    let port: u16 = parts.next()?.trim_end_matches([')', ',']).parse().ok()?;
+    Some(if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") })
 }

@@ -6,8 +6,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Event, ProgramInfo, TopologyView};
 use crate::time_map::TimeMap;
+
+mod builder;
+#[cfg(test)]
+mod tests;
+
+pub use builder::LadderBuilder;
 
 /// What to draw.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,9 +84,10 @@ pub struct Arrow {
     pub y1: f64,
     /// How it ends.
     pub end: ArrowEnd,
-    /// `SYN seq=0`.
+    /// `SYN seq=0`. Empty at all but the first of a broadcast's arrows.
     pub label: String,
-    /// Baseline of the label, centred between the two lifelines, just above the arrow's beginning.
+    /// Baseline of the label. It stands at the sending end, just above the arrow's beginning: there is nothing else at
+    /// that height between the lifelines, so that labels never touch each other.
     pub label_y: f64,
     /// `TCP`, `ARP`, ...
     pub protocol: String,
@@ -243,38 +249,77 @@ pub struct LadderRow {
 impl Ladder {
     /// What lies between two heights.
     pub fn visible(&self, top: f64, bottom: f64) -> Visible {
-        let _ = (top, bottom);
-        Visible::default()
+        let inside = |a: f64, b: f64| a.min(b) <= bottom && a.max(b) >= top;
+        let end = self.height.max(bottom);
+        let which = |count: usize, shown: &dyn Fn(usize) -> bool| (0..count).filter(|i| shown(*i)).collect();
+        Visible {
+            arrows: which(self.arrows.len(), &|i| inside(self.arrows[i].y0, self.arrows[i].y1)),
+            calls: which(self.calls.len(), &|i| inside(self.calls[i].y0, self.calls[i].y1.unwrap_or(end))),
+            states: which(self.states.len(), &|i| inside(self.states[i].y, self.states[i].y)),
+            gaps: which(self.gaps.len(), &|i| inside(self.gaps[i].y, self.gaps[i].y)),
+            ticks: which(self.ticks.len(), &|i| inside(self.ticks[i].y, self.ticks[i].y)),
+        }
     }
 
     /// One line of the text twin.
     pub fn row(&self, index: usize) -> Option<LadderRow> {
-        let _ = index;
-        None
-    }
-}
-
-/// Builds a ladder event by event.
-#[derive(Clone, Debug)]
-pub struct LadderBuilder {
-    ladder: Ladder,
-}
-
-impl LadderBuilder {
-    /// Before the first event.
-    pub fn new(topology: &TopologyView, programs: &[ProgramInfo], filter: LadderFilter) -> Self {
-        let _ = (topology, programs, filter);
-        LadderBuilder { ladder: Ladder::default() }
-    }
-
-    /// The next event.
-    pub fn push(&mut self, event: &Event) {
-        let _ = event;
-    }
-
-    /// The ladder so far.
-    pub fn ladder(&self) -> &Ladder {
-        &self.ladder
+        let kind = *self.rows.get(index)?;
+        let name = |line: u32| self.lifelines.get(line as usize).map(|l| l.title.clone()).unwrap_or_default();
+        let empty = LadderRow {
+            at: 0,
+            until: None,
+            from: String::new(),
+            to: String::new(),
+            label: String::new(),
+            state: String::new(),
+            reason: String::new(),
+            kind,
+        };
+        Some(match kind {
+            RowKind::Arrow { arrow } => {
+                let a = self.arrows.get(arrow as usize)?;
+                let (state, reason) = match &a.end {
+                    ArrowEnd::InFlight { .. } => ("ladder-in-flight", ""),
+                    ArrowEnd::Arrived => ("", ""),
+                    ArrowEnd::Lost { reason, .. } => ("ladder-lost", reason.as_str()),
+                };
+                // A broadcast's arrows stand one after the other; the first has the label.
+                let same = self.arrows[..=arrow as usize].iter().rev().take_while(|b| b.packet == a.packet);
+                let label = same.last().map(|b| b.label.clone()).unwrap_or_default();
+                LadderRow {
+                    at: a.sent,
+                    until: a.ended,
+                    from: name(a.from),
+                    to: name(a.to),
+                    label,
+                    state: state.to_string(),
+                    reason: reason.to_string(),
+                    ..empty
+                }
+            }
+            RowKind::Call { bracket } => {
+                let c = self.calls.get(bracket as usize)?;
+                let label =
+                    if c.result.is_empty() { c.label.clone() } else { format!("{} {}", c.label, c.result) };
+                let state = if c.returned.is_none() { "ladder-blocked" } else { "" };
+                LadderRow {
+                    at: c.entered,
+                    until: c.returned,
+                    from: name(c.lifeline),
+                    label,
+                    state: state.to_string(),
+                    ..empty
+                }
+            }
+            RowKind::State { label } => {
+                let s = self.states.get(label as usize)?;
+                LadderRow { at: s.at, from: name(s.lifeline), state: s.state.clone(), ..empty }
+            }
+            RowKind::Gap { gap } => {
+                let g = self.gaps.get(gap as usize)?;
+                LadderRow { at: g.from, until: Some(g.to), ..empty }
+            }
+        })
     }
 }
 
