@@ -25,6 +25,8 @@ const MAX_CALL_COST: Duration = Duration::from_millis(1);
 const PATIENCE: u32 = 4;
 /// How long servers may go on by themselves when all other programs have ended. A choice.
 const SERVERS_GRACE: Duration = Duration::from_secs(1);
+/// The shim's number for a process's main thread.
+const MAIN: u32 = 1;
 
 /// A process.
 #[derive(Clone, Debug)]
@@ -424,6 +426,13 @@ impl World {
             self.record_return(From { pid, tid, node, call, post: false, shown: true }, shown);
         }
         self.outputs.push_back(Output::Message { pid, bytes: reply.encode(tid, self.now) });
+        // The call could not be interrupted (it did not block): the signal comes right after it, as on Linux.
+        if tid == MAIN
+            && let Some(process) = self.processes.get_mut(&pid)
+            && core::mem::take(&mut process.interrupted)
+        {
+            self.outputs.push_back(Output::Interrupt { pid });
+        }
         self.running = Some(pid);
         self.probes_in_vain = 0;
     }
@@ -437,8 +446,6 @@ impl World {
 
     /// Answers the main thread's blocking call with EINTR, if it was interrupted and is in one.
     fn take_interrupt(&mut self, pid: Pid) {
-        /// The shim's number for a process's main thread.
-        const MAIN: u32 = 1;
         let now = self.now;
         let Some(process) = self.processes.get_mut(&pid).filter(|p| p.interrupted) else { return };
         let node = process.node;

@@ -40,6 +40,11 @@ pub enum Output {
         /// The process.
         pid: Pid,
     },
+    /// The process has just got a reply and Ctrl-C came during that call, which did not block: SIGINT while it runs.
+    Interrupt {
+        /// The process.
+        pid: Pid,
+    },
     /// Something for the real side of a gateway.
     Gateway(GatewayRequest),
 }
@@ -260,8 +265,8 @@ impl World {
         pid
     }
 
-    /// Ctrl-C: the main thread's blocking call is answered with `EINTR`. A process whose turn it is must be
-    /// interrupted by the shell itself.
+    /// Ctrl-C: the main thread's blocking call is answered with `EINTR`; after one that does not block comes
+    /// [`Output::Interrupt`]. A process whose turn it is must be interrupted by the shell itself.
     pub fn interrupt(&mut self, pid: Pid) {
         self.queue.push(self.now, Event::Interrupt { pid });
         self.settle();

@@ -315,6 +315,25 @@ fn ctrl_c_interrupts_what_blocks() {
 }
 
 #[test]
+fn ctrl_c_comes_after_a_call_that_does_not_block() {
+    let mut lan = Lan::new(delay(1));
+    let host = lan.host();
+    lan.program(host, 0, |sys| {
+        sys.ok("now", args![]);
+        sys.ok("now", args![]);
+        assert!(sys.sleep(Duration::from_secs(1)).is_ok(), "it is told once");
+    });
+    let mut stage = lan.stage();
+    stage.world.start();
+    while stage.world.now().as_nanos() < 10_000 {
+        stage.turn();
+    }
+    stage.world.interrupt(socketlab_stack::Pid(1));
+    assert_eq!(stage.play(), Rest::Finished);
+    assert_eq!(stage.interrupted, [socketlab_stack::Pid(1)]);
+}
+
+#[test]
 fn lines_are_read_as_they_are_typed() {
     let mut lan = Lan::new(delay(1));
     let host = lan.host();

@@ -87,7 +87,13 @@ impl Pace {
     }
 
     /// When, by the wall clock, virtual time comes to `next`. With none (only the real world can go on) never.
-    pub fn due(&mut self, wall: Duration, now: Instant, next: Option<Instant>, scene: Scene) -> Option<Duration> {
+    pub fn due(
+        &mut self,
+        wall: Duration,
+        now: Instant,
+        next: Option<Instant>,
+        scene: Scene,
+    ) -> Option<Duration> {
         let purpose = Some((scene, if scene == Scene::Still { next } else { None }));
         let late = next.is_some_and(|next| wall > self.wall_of(next).saturating_add(LATENESS));
         if self.purpose != purpose || late {

@@ -63,8 +63,12 @@ impl Relay {
     /// What a gateway asks for.
     pub fn handle_request(&mut self, now: Duration, request: GatewayRequest) {
         match request {
-            GatewayRequest::OpenTcp { flow, host, port } => self.open(now, flow, StreamKind::Tcp, &host, port),
-            GatewayRequest::OpenUdp { flow, host, port } => self.open(now, flow, StreamKind::Udp, &host, port),
+            GatewayRequest::OpenTcp { flow, host, port } => {
+                self.open(now, flow, StreamKind::Tcp, &host, port)
+            }
+            GatewayRequest::OpenUdp { flow, host, port } => {
+                self.open(now, flow, StreamKind::Udp, &host, port)
+            }
             GatewayRequest::Data { flow, bytes } => match self.streams.get(&flow) {
                 Some(&(stream, StreamKind::Tcp)) => {
                     let taken = self.client.send(stream, &bytes);

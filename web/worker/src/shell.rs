@@ -30,7 +30,10 @@ extern "C" {
     #[wasm_bindgen(catch)]
     async fn load(base: &str, progress: &Closure<dyn FnMut(f64, f64)>) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(js_name = on_program)]
-    fn on_program(message: &Closure<dyn FnMut(u32, Vec<u8>)>, ended: &Closure<dyn FnMut(u32, i32, Option<String>)>);
+    fn on_program(
+        message: &Closure<dyn FnMut(u32, Vec<u8>)>,
+        ended: &Closure<dyn FnMut(u32, i32, Option<String>)>,
+    );
     #[expect(clippy::too_many_arguments, reason = "what a program starts with, field by field")]
     fn start(pid: u32, now: BigInt, seed: BigInt, file: &str, args: Array, names: Array, texts: Array);
     fn deliver(pid: u32, message: Uint8Array);
@@ -163,7 +166,9 @@ impl Shell {
                 }
             }
             Ok(command) => {
-                if matches!(command, Command::RunAll { .. } | Command::RunProgram { .. }) && !self.load_python() {
+                if matches!(command, Command::RunAll { .. } | Command::RunProgram { .. })
+                    && !self.load_python()
+                {
                     return;
                 }
                 self.kernel.handle_command(self.turn, command);
@@ -316,7 +321,9 @@ impl Shell {
     fn on_loaded(&mut self, failure: Option<JsValue>) {
         self.turn = now();
         if let Some(failure) = failure {
-            let text = failure.dyn_ref::<js_sys::Error>().map_or_else(|| format!("{failure:?}"), |e| String::from(e.to_string()));
+            let text = failure
+                .dyn_ref::<js_sys::Error>()
+                .map_or_else(|| format!("{failure:?}"), |e| String::from(e.to_string()));
             // The next run tries again.
             self.python = Python::NotLoaded;
             self.waiting.clear();

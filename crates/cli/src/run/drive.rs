@@ -204,6 +204,8 @@ impl Run<'_> {
                 self.processes.remove(&pid);
                 Ok(())
             }
+            // Nobody presses Ctrl-C for one program here: the command ends with all of them.
+            Output::Interrupt { .. } => Ok(()),
             Output::Gateway(request) => {
                 if let Some(real) = &mut self.real {
                     real.handle(request);

@@ -331,6 +331,8 @@ pub struct Stage {
     running: BTreeMap<Pid, Running>,
     pub records: Vec<Record>,
     pub requests: Vec<GatewayRequest>,
+    /// Processes that got Ctrl-C after a call that did not block.
+    pub interrupted: Vec<Pid>,
     /// Every message of a process, for replays.
     pub heard: Vec<(Pid, Vec<u8>)>,
 }
@@ -345,6 +347,7 @@ impl Stage {
             running: BTreeMap::new(),
             records: Vec::new(),
             requests: Vec::new(),
+            interrupted: Vec::new(),
             heard: Vec::new(),
         }
     }
@@ -367,6 +370,7 @@ impl Stage {
                 Output::Message { pid, bytes } => {
                     let _ = self.running[&pid].to_program.send(bytes);
                 }
+                Output::Interrupt { pid } => self.interrupted.push(pid),
                 Output::Kill { pid } => {
                     self.running.remove(&pid);
                 }

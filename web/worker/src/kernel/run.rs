@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use socketlab_netsim::{ExitStatus, FrameId, GatewayEvent, NodeKind, Output, Record, RecordKind, Rest, Turn, World, pcapng};
+use socketlab_netsim::{
+    ExitStatus, FrameId, GatewayEvent, NodeKind, Output, Record, RecordKind, Rest, Turn, World, pcapng,
+};
 use socketlab_protocol::{RunState, SourceFile, Speed, Step, Update};
 use socketlab_stack::{Instant, Pid};
 use socketlab_view::{Event, Ingest};
@@ -247,6 +249,7 @@ impl Run {
                     self.alive.remove(&pid);
                     jobs.push_back(Job::Kill { pid });
                 }
+                Output::Interrupt { pid } => jobs.push_back(Job::Interrupt { pid }),
                 Output::Gateway(request) => jobs.push_back(Job::Gateway(request)),
             }
         }
@@ -296,7 +299,9 @@ impl Run {
         match self.world.rest() {
             Rest::Finished => RunState::Finished,
             Rest::Deadlock(_) => RunState::Deadlocked,
-            Rest::Busy | Rest::Input | Rest::RealWorld | Rest::Servers if self.paused && self.stepping.is_none() => {
+            Rest::Busy | Rest::Input | Rest::RealWorld | Rest::Servers
+                if self.paused && self.stepping.is_none() =>
+            {
                 RunState::Paused
             }
             Rest::Busy | Rest::Input | Rest::RealWorld | Rest::Servers => RunState::Running,

@@ -122,7 +122,10 @@ impl Page {
     }
 
     fn states(&self) -> Vec<RunState> {
-        self.heard.iter().filter_map(|u| if let Update::Run(state) = u { Some(*state) } else { None }).collect()
+        self.heard
+            .iter()
+            .filter_map(|u| if let Update::Run(state) = u { Some(*state) } else { None })
+            .collect()
     }
 
     fn printed(&self) -> String {
