@@ -132,7 +132,7 @@ fn content_policy(index: &[u8]) -> String {
     format!(
         "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'{hashes}; style-src 'self' 'unsafe-inline'; \
          connect-src 'self' ws: wss:; worker-src 'self'; img-src 'self' data:; font-src 'self'; object-src 'none'; \
-         frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+         frame-ancestors 'none'; base-uri 'self'; form-action 'none'"
     )
 }
 
