@@ -40,6 +40,15 @@ pub(crate) enum Resolved {
     Waits { ask: bool },
 }
 
+/// What the neighbour table's timer brought up.
+#[derive(Debug, Default)]
+pub(crate) struct Due {
+    /// Questions to ask again: interface, neighbour, our address.
+    pub(crate) ask: Vec<(IfaceId, Ipv4Addr, Ipv4Addr)>,
+    /// Frames whose neighbour never answered.
+    pub(crate) failed: Vec<(Ipv4Addr, Vec<u8>)>,
+}
+
 /// All neighbours of a host.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Neighbours {
@@ -107,12 +116,9 @@ impl Neighbours {
             .min()
     }
 
-    /// Runs what is due: questions to ask again (interface, target, source), and frames of those who never answered.
-    pub(crate) fn on_timer(
-        &mut self,
-        now: Instant,
-    ) -> (Vec<(IfaceId, Ipv4Addr, Ipv4Addr)>, Vec<(Ipv4Addr, Vec<u8>)>) {
-        let (mut ask, mut failed) = (Vec::new(), Vec::new());
+    /// Runs what is due.
+    pub(crate) fn on_timer(&mut self, now: Instant) -> Due {
+        let Due { mut ask, mut failed } = Due::default();
         self.table.retain(|(iface, ip), neighbour| {
             let Neighbour::Asked { tries, next, source, waiting } = neighbour else { return true };
             if *next > now {
@@ -127,7 +133,7 @@ impl Neighbours {
             ask.push((*iface, *ip, *source));
             true
         });
-        (ask, failed)
+        Due { ask, failed }
     }
 }
 

@@ -58,7 +58,7 @@ impl Host {
             return self.send_icmp_error(now, icmp::PORT_UNREACHABLE, arrived);
         }
         for id in chosen {
-            self.queue_datagram(id, from, to, data.clone());
+            self.queue_datagram(id, from, data.clone());
         }
     }
 
@@ -86,7 +86,7 @@ impl Host {
         Some(score)
     }
 
-    fn queue_datagram(&mut self, id: SocketId, from: SocketAddr, to: SocketAddr, data: Bytes) {
+    fn queue_datagram(&mut self, id: SocketId, from: SocketAddr, data: Bytes) {
         let Some(socket) = self.sockets.get_mut(id) else { return };
         let limit = socket.options.udp_recv_buffer();
         let Body::Udp(udp) = &mut socket.body else { return };
@@ -95,7 +95,7 @@ impl Host {
             return self.drop_packet(DropReason::ReceiveBufferFull);
         }
         udp.held += cost;
-        udp.queue.push_back(Datagram { from, to, data, cost });
+        udp.queue.push_back(Datagram { from, data, cost });
         self.wake(id);
     }
 

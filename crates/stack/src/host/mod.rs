@@ -14,7 +14,7 @@ use bytes::Bytes;
 pub use config::{HostConfig, Intercept, InterceptId, Profile, Refusal};
 
 use crate::addr::{IpCidr, MacAddr};
-use crate::arp::Neighbours;
+use crate::arp::{Due, Neighbours};
 use crate::call::{Call, CallId, Fd, Outcome, Pid, Ret};
 use crate::errno::Failure;
 use crate::event::{DropReason, HostEvent, IfaceId, SocketId};
@@ -147,7 +147,7 @@ impl Host {
             }
             self.settle(now);
         }
-        let (ask, failed) = self.neighbours.on_timer(now);
+        let Due { ask, failed } = self.neighbours.on_timer(now);
         for (iface, ip, source) in ask {
             self.ask_for(iface, ip, source);
         }
@@ -165,15 +165,13 @@ impl Host {
     pub fn call(&mut self, now: Instant, pid: Pid, id: CallId, call: Call) -> Outcome {
         let outcome = self.begin(now, pid, id, call);
         self.settle(now);
-        if outcome == Outcome::Blocked {
-            // On `lo` the answer may be here already.
-            if let Some(at) = self.completions.iter().position(|(done, _)| *done == id) {
-                if let Some((_, result)) = self.completions.remove(at) {
-                    return Outcome::Done(result);
-                }
+        // On `lo` the answer of a call that had to wait may be here already.
+        match self.completions.iter().position(|(done, _)| *done == id) {
+            Some(at) if outcome == Outcome::Blocked => {
+                self.completions.remove(at).map_or(outcome, |(_, result)| Outcome::Done(result))
             }
+            _ => outcome,
         }
-        outcome
     }
 
     /// The answer of a call that was [`Outcome::Blocked`].

@@ -18,7 +18,6 @@ use crate::time::Instant;
 pub(crate) struct Arrived {
     pub(crate) source: Ipv4Addr,
     pub(crate) destination: Ipv4Addr,
-    pub(crate) ttl: u8,
     /// It was sent to a broadcast or multicast address, so no error may answer it (RFC 1122 3.2.2).
     pub(crate) to_many: bool,
     /// The (first) packet as it came, for ICMP errors to quote.
@@ -93,7 +92,6 @@ impl Host {
         let mut arrived = Arrived {
             source,
             destination,
-            ttl: packet.hop_limit(),
             to_many: broadcast || destination.is_multicast(),
             payload: bytes.slice(header_len..),
             packet: bytes.clone(),

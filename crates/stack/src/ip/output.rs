@@ -52,17 +52,12 @@ impl Host {
             let source = if to.is_loopback() { Ipv4Addr::LOCALHOST } else { to };
             return Ok(Path { iface: lo, next_hop: to, source, mtu: mtu(lo), broadcast: false });
         }
-        if let (true, Some(source)) = (to.is_broadcast() || to.is_multicast(), source) {
-            if let Some(index) = self.ifaces.iter().position(|iface| iface.has(source)) {
-                let iface = IfaceId(index);
-                return Ok(Path {
-                    iface,
-                    next_hop: to,
-                    source,
-                    mtu: mtu(iface),
-                    broadcast: to.is_broadcast(),
-                });
-            }
+        let to_many = to.is_broadcast() || to.is_multicast();
+        let bound = source.filter(|_| to_many);
+        let index = bound.and_then(|source| self.ifaces.iter().position(|iface| iface.has(source)));
+        if let (Some(source), Some(index)) = (bound, index) {
+            let iface = IfaceId(index);
+            return Ok(Path { iface, next_hop: to, source, mtu: mtu(iface), broadcast: to.is_broadcast() });
         }
         let no_route = || Failure::Errno(Errno::ENETUNREACH, Cause::NoRoute { to: IpAddr::V4(to) });
         let route = self.routes.lookup(IpAddr::V4(to)).ok_or_else(no_route)?;

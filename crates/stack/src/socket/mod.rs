@@ -111,7 +111,6 @@ impl Listener {
 #[derive(Clone, Debug)]
 pub(crate) struct Datagram {
     pub(crate) from: SocketAddr,
-    pub(crate) to: SocketAddr,
     pub(crate) data: Bytes,
     /// What it takes of the receive buffer.
     pub(crate) cost: usize,

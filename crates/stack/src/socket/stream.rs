@@ -225,9 +225,8 @@ impl Host {
         let held = self.held.iter().find(|(_, held)| held.client == client && held.target == target);
         if let Some((id, held)) = held.map(|(id, held)| (*id, held.clone())) {
             // The client gives up before we answered. Repeated SYNs wait like the first.
-            if segment.flags.rst && segment.seq == held.syn.seq + 1
-                || segment.flags.rst && segment.seq == held.syn.seq
-            {
+            let about_it = segment.seq == held.syn.seq || segment.seq == held.syn.seq + 1;
+            if segment.flags.rst && about_it {
                 self.held.remove(&id);
             } else if segment.flags.syn && segment.seq != held.syn.seq {
                 self.held.remove(&id);
@@ -375,12 +374,16 @@ impl Host {
         now: Instant,
         local: SocketAddr,
         peer: SocketAddr,
-        _seq: u32,
+        seq: u32,
         error: (Errno, Cause),
     ) {
         let Some(&id) = self.sockets.connections.get(&(local, peer)) else { return };
         let Some(socket) = self.sockets.get_mut(id) else { return };
         let Some(tcp) = socket.tcp_mut() else { return };
+        // RFC 5927 4.1: it must be about something that is in flight.
+        if !tcp.tcb.as_ref().is_some_and(|tcb| tcb.has_in_flight(Seq(seq))) {
+            return;
+        }
         let connecting = matches!(tcp.state(), TcpState::SynSent | TcpState::SynReceived);
         if !connecting {
             // RFC 1122 4.2.3.9: only a hint, the connection may recover.

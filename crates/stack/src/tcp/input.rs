@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::recovery::{Acked, Recovery};
+use super::recovery::Acked;
 use super::segment::Segment;
 use super::seq::Seq;
 use super::timers::DELAYED_ACK;
@@ -113,15 +113,15 @@ impl Tcb {
             return self.on_repeated_syn(now, segment);
         }
         // RFC 7323 5.3 R1: protection against wrapped sequence numbers.
-        if self.timestamps && !segment.flags.rst {
-            if let Some((tsval, _)) = segment.options.timestamps {
-                let old = Seq(tsval).lt(Seq(self.ts_recent));
-                if old && now - self.ts_recent_at < TIMESTAMP_AGE {
-                    self.report_duplicate(segment);
-                    self.acks.now = true;
-                    return;
-                }
-            }
+        if let Some((tsval, _)) = segment.options.timestamps
+            && self.timestamps
+            && !segment.flags.rst
+            && Seq(tsval).lt(Seq(self.ts_recent))
+            && now - self.ts_recent_at < TIMESTAMP_AGE
+        {
+            self.report_duplicate(segment);
+            self.acks.now = true;
+            return;
         }
         // Sequence number. Linux's form: a segment that touches the window; what lies outside is cut off later.
         let window_end = self.rcv_adv.max(self.rcv_nxt);
@@ -176,11 +176,12 @@ impl Tcb {
 
     /// RFC 7323 4.3 (2): the timestamp of the segment at the left edge is the one to echo.
     fn remember_timestamp(&mut self, now: Instant, segment: &Segment) {
-        if let (true, Some((tsval, _))) = (self.timestamps, segment.options.timestamps) {
-            if segment.seq.le(self.rcv_acked) && Seq(tsval).ge(Seq(self.ts_recent)) {
-                self.ts_recent = tsval;
-                self.ts_recent_at = now;
-            }
+        if let Some((tsval, _)) = segment.options.timestamps.filter(|_| self.timestamps)
+            && segment.seq.le(self.rcv_acked)
+            && Seq(tsval).ge(Seq(self.ts_recent))
+        {
+            self.ts_recent = tsval;
+            self.ts_recent_at = now;
         }
     }
 
@@ -223,6 +224,11 @@ impl Tcb {
         self.probes = 0;
         let new = segment.ack.gt(self.snd_una);
         let window_changed = self.take_window(segment, new);
+        if window_changed && self.persist_timer.is_some() && self.snd_wnd > 0 {
+            // The window opened: the back-off was about probes.
+            self.rtt.backoff = 0;
+            self.persist_timer = None;
+        }
         let in_flight = !self.sent.is_empty();
         let was_limited = if self.congestion.in_slow_start() {
             2 * self.flight() >= self.congestion.cwnd
@@ -417,7 +423,7 @@ impl Tcb {
             self.acks.quick = QUICK_ACKS;
         }
         self.acks.last_data = Some(now);
-        self.measure_receiver(now, data_len);
+        self.measure_receiver(data_len);
         let unacked = self.rcv_nxt.since(self.rcv_acked);
         let quick = self.acks.quick > 0 && !self.acks.ping_pong;
         let hole = !self.out_of_order.is_empty() || self.rcv_nxt == before;
@@ -429,15 +435,10 @@ impl Tcb {
     }
 
     /// The round trip as the receiver sees it, for autotuning (Linux `tcp_rcv_rtt_measure_ts`).
-    fn measure_receiver(&mut self, now: Instant, data_len: u32) {
+    fn measure_receiver(&mut self, data_len: u32) {
         if self.timestamps && data_len >= self.rcv_mss && self.rtt.srtt.is_some() {
             let rtt = self.rtt.srtt.unwrap_or_default().max(core::time::Duration::from_millis(1));
             self.rcv_rtt = Some(rtt);
         }
-    }
-
-    /// Whether anything repairs a loss now.
-    pub(super) fn recovering(&self) -> bool {
-        self.recovery != Recovery::Open
     }
 }

@@ -176,6 +176,8 @@ pub(crate) struct Tcb {
     ts_recent_at: Instant,
 
     sent: VecDeque<Sent>,
+    /// Some segment in `sent` is marked as SACKed or lost.
+    marked: bool,
     recovery: Recovery,
     dup_acks: u32,
     rtt: Rtt,
@@ -245,6 +247,7 @@ impl Tcb {
             ts_recent: 0,
             ts_recent_at: now,
             sent: VecDeque::new(),
+            marked: false,
             recovery: Recovery::Open,
             dup_acks: 0,
             rtt: Rtt::new(profile),
@@ -423,7 +426,9 @@ impl Tcb {
         }
         let idle = self.params.settings.keep_idle;
         let wanted = self.params.settings.keepalive && self.synchronized();
-        self.keep_timer = wanted.then(|| self.keep_timer.unwrap_or(now + idle));
+        // Linux `tcp_sock_set_keepidle_locked`: counted from what was heard last.
+        let first = (self.heard_at + idle).max(now);
+        self.keep_timer = wanted.then(|| self.keep_timer.filter(|_| self.probes > 0).unwrap_or(first));
         self.output(now);
     }
 
@@ -441,8 +446,9 @@ impl Tcb {
         self.mss()
     }
 
-    pub(crate) fn rcv_nxt(&self) -> Seq {
-        self.rcv_nxt
+    /// Whether a segment of ours with this sequence number may be in flight.
+    pub(crate) fn has_in_flight(&self, seq: Seq) -> bool {
+        self.snd_una.le(seq) && seq.lt(self.snd_nxt)
     }
 
     /// Whether a SYN on a connection in TIME-WAIT may open a new one (RFC 6191, RFC 9293 3.10.7.4).

@@ -165,6 +165,9 @@ impl Tcb {
             }
             if flags.ack && !flags.rst {
                 options.sack = self.sack_blocks();
+                // A segment sent again may leave less room for blocks than when it was cut.
+                let room = (self.mss() as usize).saturating_sub(payload.len());
+                options.sack.truncate(room.saturating_sub(4) / 8);
                 self.duplicate = None;
             }
         }

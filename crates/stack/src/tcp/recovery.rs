@@ -82,6 +82,9 @@ pub(super) struct Acked {
 impl Tcb {
     /// Octets thought to be in the network (RFC 6675 "pipe").
     pub(super) fn pipe(&self) -> u32 {
+        if !self.marked && (self.sack_ok || self.dup_acks == 0) {
+            return self.flight();
+        }
         let in_flight: u32 = self.sent.iter().filter(|s| s.in_flight()).map(Sent::octets).sum();
         if self.sack_ok {
             return in_flight;
@@ -116,6 +119,7 @@ impl Tcb {
             }
             break;
         }
+        self.marked = self.marked && self.sent.iter().any(|segment| segment.sacked || segment.lost);
         acked
     }
 
@@ -140,6 +144,7 @@ impl Tcb {
                 }
             }
         }
+        self.marked |= new > 0;
         new
     }
 
@@ -161,6 +166,7 @@ impl Tcb {
 
     fn mark_first_lost(&mut self) {
         if let Some(first) = self.sent.iter_mut().find(|s| !s.sacked) {
+            self.marked = true;
             first.lost = true;
             first.resent = false;
         }
@@ -222,10 +228,8 @@ impl Tcb {
                 }
             }
         }
-        if let Some(acked) = acked {
-            if limited || self.recovery != Recovery::Open {
-                self.congestion.on_ack(acked.octets, mss);
-            }
+        if let Some(acked) = acked.filter(|_| limited || self.recovery != Recovery::Open) {
+            self.congestion.on_ack(acked.octets, mss);
         }
     }
 
@@ -240,6 +244,7 @@ impl Tcb {
             segment.lost = !segment.sacked;
             segment.resent = false;
         }
+        self.marked = true;
         self.dup_acks = 0;
         self.congestion.on_timeout(flight, self.mss(), first);
         self.recovery = Recovery::Loss(self.snd_nxt);

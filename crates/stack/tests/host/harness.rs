@@ -56,13 +56,6 @@ pub(crate) fn errno(result: Result<Ret, Failure>) -> Errno {
     }
 }
 
-pub(crate) fn cause(result: Result<Ret, Failure>) -> Cause {
-    match result {
-        Err(Failure::Errno(_, cause)) => cause,
-        other => panic!("expected an errno, got {other:?}"),
-    }
-}
-
 pub(crate) fn bytes(result: Result<Ret, Failure>) -> Bytes {
     match result {
         Ok(Ret::Data(data, _, _)) => data,
@@ -134,6 +127,14 @@ impl Net {
         for to in (0..self.hosts.len()).filter(|to| *to != from) {
             self.next_frame += 1;
             self.queue.insert((self.now + delay, self.next_frame), (to, frame.clone()));
+        }
+    }
+
+    /// The only frame in flight becomes another one.
+    pub(crate) fn replace_in_flight(&mut self, frame: Bytes) {
+        assert_eq!(self.queue.len(), 1);
+        for (_, old) in self.queue.values_mut() {
+            *old = frame.clone();
         }
     }
 
