@@ -107,6 +107,15 @@ impl Relay {
     }
 }
 
+/// Our client at a relay, ours or another; its greeting has been read.
+pub(crate) async fn page_at(relay: SocketAddr) -> Page {
+    let tcp = TcpStream::connect(relay).await.unwrap();
+    let (socket, _) = client_async(format!("ws://{relay}/wisp/"), tcp).await.unwrap();
+    let mut page = Page { socket, client: Client::new(), start: Instant::now() };
+    assert_eq!(page.event().await, ClientEvent::Ready { credit: 128 });
+    page
+}
+
 /// What the page's worker does: our own client over a WebSocket.
 pub(crate) struct Page {
     pub(crate) socket: WebSocketStream<TcpStream>,

@@ -5,30 +5,78 @@ use std::{
     process::{Output, Stdio},
 };
 
+use bytes::Bytes;
+use socketlab_server::ServeOptions;
+use socketlab_wisp::{ClientEvent, Reason};
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     process::Command,
 };
 
-use crate::common::{Relay, nobody, options, soon, start};
-use socketlab_server::ServeOptions;
+use crate::common::{Relay, nobody, options, page_at, pattern, soon, start};
+
+/// A program of `tests/peers`.
+fn wisp_js(program: &str) -> Command {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests");
+    assert!(
+        tests.join("node_modules/@mercuryworkshop/wisp-js").exists(),
+        "wisp-js is not installed: `cargo xtask setup` does it, or `npm ci` in tests/"
+    );
+    let mut command = Command::new("node");
+    command.arg(program).current_dir(tests).kill_on_drop(true);
+    command
+}
+
+/// Our client at somebody else's relay, which does not say when a stream is connected.
+#[tokio::test(flavor = "multi_thread")]
+async fn our_client_is_at_home_at_wisp_js() {
+    let demo = Relay::with_demo().await.demo();
+    let mut server =
+        wisp_js("peers/wisp-js-server.mjs").stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut lines = BufReader::new(server.stdout.take().unwrap()).lines();
+    let port = soon("wisp-js", lines.next_line()).await.unwrap().unwrap().parse().unwrap();
+    let mut page = page_at(([127, 0, 0, 1], port).into()).await;
+
+    let echo = page.tcp(demo.echo);
+    let sent = pattern(3_000_000);
+    let (mut given, mut got) = (page.client.send(echo, &sent), Vec::new());
+    page.opened(echo).await;
+    while got.len() < sent.len() {
+        given += page.client.send(echo, &sent[given..]);
+        match page.event().await {
+            ClientEvent::Data { bytes, .. } => got.extend_from_slice(&bytes),
+            ClientEvent::Writable { .. } => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(got == sent);
+    page.client.close(echo, Reason::VOLUNTARY);
+
+    let datagram = page.udp(demo.echo);
+    page.opened(datagram).await;
+    assert!(page.client.send_datagram(datagram, b"a datagram"));
+    let bytes = Bytes::from_static(b"a datagram");
+    assert_eq!(page.event_of(datagram).await, ClientEvent::Data { stream: datagram, bytes });
+
+    let clock = page.tcp(demo.daytime);
+    page.opened(clock).await;
+    assert!(page.read(clock, 1000).await.ends_with(b" GMT\r\n"));
+
+    // Nothing comes and nothing is refused: believed to be open after a while.
+    let quiet = page.tcp(demo.http);
+    let at = page.client.poll_timeout().unwrap();
+    page.client.handle_timeout(at);
+    page.opened(quiet).await;
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn wisp_js_is_at_home_here() {
     let refusing = nobody().await;
     let rule = format!("127.0.0.1:{}", refusing.port());
     let relay = start(ServeOptions { demo_services: true, ..options(&[&rule]) }).await;
-    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests");
-    assert!(
-        tests.join("node_modules/@mercuryworkshop/wisp-js").exists(),
-        "wisp-js is not installed: `cargo xtask setup` does it, or `npm ci` in tests/"
-    );
-    let client = Command::new("node")
-        .arg("peers/wisp-js.mjs")
+    let client = wisp_js("peers/wisp-js.mjs")
         .arg(format!("ws://{}/wisp/", relay.address))
         .args([relay.demo().echo.port(), refusing.port()].map(|port| port.to_string()))
-        .current_dir(&tests)
-        .kill_on_drop(true)
         .output();
     let Output { status, stdout, stderr } = soon("wisp-js", client).await.unwrap();
     let (stdout, stderr) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
