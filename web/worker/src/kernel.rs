@@ -247,7 +247,7 @@ impl Kernel {
     /// Ends every program and goes back to virtual time zero.
     fn fresh_run(&mut self, wall: Duration) {
         let Some(loaded) = &self.loaded else { return };
-        if let Some(old) = self.run.take() {
+        if let Some(old) = self.run.take().filter(Run::has_started) {
             self.jobs.clear();
             self.jobs.extend(old.processes().map(|pid| Job::Kill { pid }));
             self.jobs.push_back(Job::HangUp);

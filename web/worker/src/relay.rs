@@ -2,6 +2,9 @@
 //! opened when the first flow asks for it and again, later and later, after it was lost. Knows no browser; time counts
 //! from any fixed point.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 

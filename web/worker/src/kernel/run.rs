@@ -93,6 +93,10 @@ impl Run {
         self.world.start_program(program as usize);
     }
 
+    pub(super) fn has_started(&self) -> bool {
+        self.started
+    }
+
     pub(super) fn processes(&self) -> impl Iterator<Item = Pid> {
         self.alive.keys().copied()
     }
