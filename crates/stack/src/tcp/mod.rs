@@ -13,6 +13,8 @@ mod recovery;
 mod rtt;
 mod segment;
 mod seq;
+#[cfg(test)]
+mod tests;
 mod timers;
 
 use core::time::Duration;
