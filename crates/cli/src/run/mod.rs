@@ -102,7 +102,7 @@ pub(crate) fn run(options: &RunOptions) -> Result<ExitCode> {
         let mut out = std::io::stdout().lock();
         serde_json::to_writer(&mut out, &report)?;
         out.write_all(b"\n")?;
-    } else {
+    } else if !end.interrupted {
         for sentence in report.sentences() {
             complain(&sentence);
         }
