@@ -30,8 +30,8 @@ pub(crate) struct End {
     pub(crate) ending: Ending,
     /// By program; none: it had not ended.
     pub(crate) statuses: Vec<Option<ExitStatus>>,
-    /// Records of the frames, if they are asked for.
-    pub(crate) frames: Vec<Record>,
+    /// What a capture is made of, if it is asked for.
+    pub(crate) captured: Vec<Record>,
     pub(crate) frame_count: usize,
     /// By Ctrl-C.
     pub(crate) interrupted: bool,
@@ -92,7 +92,7 @@ pub(crate) fn drive(
     };
     let statuses = vec![None; world.programs().len()];
     let end =
-        End { ending: Ending::Finished, statuses, frames: Vec::new(), frame_count: 0, interrupted: false };
+        End { ending: Ending::Finished, statuses, captured: Vec::new(), frame_count: 0, interrupted: false };
     let mut run = Run {
         world,
         python,
@@ -302,11 +302,11 @@ impl Run<'_> {
                     if self.packets.insert(*packet) {
                         self.end.frame_count += 1;
                     }
-                    if self.options.pcap.is_some() {
-                        self.end.frames.push(record);
-                    }
                 }
                 _ => {}
+            }
+            if self.options.pcap.is_some() && socketlab_netsim::is_in_capture(&record) {
+                self.end.captured.push(record);
             }
         }
         Ok(())

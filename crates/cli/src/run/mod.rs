@@ -94,7 +94,7 @@ pub(crate) fn run(options: &RunOptions) -> Result<ExitCode> {
     let mut console = console::Console::new(&world, options.json);
     let end = drive::drive(&mut world, &python, &folders, &mut console, options)?;
     if let Some(path) = &options.pcap {
-        let capture = socketlab_netsim::pcapng(world.topology(), &end.frames);
+        let capture = socketlab_netsim::pcapng(world.topology(), &end.captured);
         std::fs::write(path, capture).with_context(|| format!("cannot write {}", path.display()))?;
     }
     let report = report::Report::new(&world, &console, &end, options.seed);
