@@ -1,7 +1,9 @@
 """The part of `_socket` about names: host names, services, text forms of addresses, byte order. What a literal says
 is decided here, everything else is asked of the world (`resolve`, `revresolve`)."""
 
+import os
 import re
+from operator import index
 
 from socketlab import sched
 from socketlab.errors import exception, herror
@@ -214,6 +216,7 @@ def _service(port, flags):
         port = port.decode("latin-1")
     if not isinstance(port, str):
         raise OSError("Int or String expected")
+    port.encode()  # As C does; a lone surrogate fails here.
     if port.strip().isdigit():
         return int(port) & 0xFFFF
     if flags & CONSTANTS["AI_NUMERICSERV"]:
@@ -357,14 +360,16 @@ def if_nameindex():
 
 
 def if_nametoindex(name, /):
-    for index, other in if_nameindex():
+    name = os.fsdecode(name)
+    for number, other in if_nameindex():
         if other == name:
-            return index
+            return number
     raise OSError("no interface with this name")
 
 
-def if_indextoname(index, /):
+def if_indextoname(number, /):
+    number = index(number)
     for other, name in if_nameindex():
-        if other == index:
+        if other == number:
             return name
     raise exception("ENXIO")

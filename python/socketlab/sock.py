@@ -4,6 +4,7 @@ as CPython's `socketmodule.c` does. The standard library's `socket.py` builds on
 Ancillary data (`recvmsg`, `sendmsg`) is left out: none ever arrives, and sending some is an error.
 """
 
+from _warnings import warn
 from operator import index
 
 from socketlab import names, sched
@@ -129,6 +130,16 @@ def _octets(data):
         raise TypeError(f"a bytes-like object is required, not '{type(data).__name__}'") from None
 
 
+def _int(value):
+    """An argument that is an `int` of 32 bits in C."""
+    value = index(value)
+    if value >= 1 << 31:
+        raise OverflowError("signed integer is greater than maximum")
+    if value < -(1 << 31):
+        raise OverflowError("signed integer is less than minimum")
+    return value
+
+
 def _size(value, caller):
     size = index(value)
     if size > _SSIZE_MAX:
@@ -150,11 +161,11 @@ class socket:
         return self
 
     def __init__(self, family=-1, type=-1, proto=-1, fileno=None):
-        family, type, proto = index(family), index(type), index(proto)
+        family, type, proto = _int(family), _int(type), _int(proto)
         if fileno is not None:
             if isinstance(fileno, float):
                 raise TypeError("integer argument expected, got float")
-            fd = index(fileno)
+            fd = _int(fileno)
             if fd < 0:
                 raise ValueError("negative file descriptor")
             if -1 in (family, type, proto):
@@ -181,8 +192,10 @@ class socket:
 
     def __del__(self):
         if self._fd != -1 and sched.transport is not None:
+            unclosed = f"unclosed {socket.__repr__(self)}"
             fd, self._fd = self._fd, -1
             sched.post("close", fd)
+            warn(unclosed, ResourceWarning, 2, self)
 
     # Descriptor and time-out
 
@@ -200,18 +213,26 @@ class socket:
             if failure not in (None, "ECONNRESET"):
                 raise exception(failure, text)
 
+    def _check_open(self):
+        if self._fd == -1:
+            raise exception("EBADF")
+
     def _set_timeout(self, seconds):
         self._seconds = seconds
         self._limit = _nanoseconds(seconds)
 
     def settimeout(self, *args):
-        self._set_timeout(_seconds(_one("settimeout", args)))
+        seconds = _seconds(_one("settimeout", args))
+        self._check_open()
+        self._set_timeout(seconds)
 
     def gettimeout(self):
         return self._seconds
 
     def setblocking(self, *args):
-        self._set_timeout(None if index(_one("setblocking", args)) else 0.0)
+        blocking = _one("setblocking", args)
+        self._check_open()
+        self._set_timeout(None if blocking else 0.0)
 
     def getblocking(self):
         return self._seconds != 0.0
@@ -260,7 +281,7 @@ class socket:
     def listen(self, *args):
         if len(args) > 1:
             raise TypeError(f"listen expected at most 1 argument, got {len(args)}")
-        _call("listen", self._fd, max(index(args[0]) if args else 128, 0))
+        _call("listen", self._fd, max(_int(args[0]) if args else 128, 0))
 
     def _accept(self):
         return _within(self._limit, "accept", self._fd)
@@ -290,30 +311,26 @@ class socket:
         return 0 if failure is None else number(failure)
 
     def shutdown(self, *args):
-        _call("shutdown", self._fd, index(_one("shutdown", args)))
+        _call("shutdown", self._fd, _int(_one("shutdown", args)))
 
     # Options
 
     def getsockopt(self, *args):
         _between("getsockopt", args, 2, 3)
-        level, name, size = (*map(index, args), 0)[:3]
+        level, name, size = (*map(_int, args), 0)[:3]
         if not 0 <= size <= 1024:
             raise OSError("getsockopt buflen out of range")
         return _call("getsockopt", self._fd, level, name, size)
 
     def setsockopt(self, *args):
         _between("setsockopt", args, 3, 4)
-        level, name, value = index(args[0]), index(args[1]), args[2]
+        level, name, value = _int(args[0]), _int(args[1]), args[2]
         if len(args) == 4:
             if value is not None:
                 raise TypeError(f"setsockopt() argument 3 must be None, not {type(value).__name__}")
-            value = bytes(index(args[3]))
-        elif not isinstance(value, int):
-            value = index(value) if hasattr(value, "__index__") else _octets(value)
-        elif not -(1 << 31) <= value < 1 << 31:
-            raise OverflowError("signed integer is greater than maximum")
+            value = bytes(_int(args[3]))
         else:
-            value = int(value)
+            value = _int(value) if hasattr(value, "__index__") else _octets(value)
         _call("setsockopt", self._fd, level, name, value)
 
     # Receiving
@@ -329,21 +346,21 @@ class socket:
 
     def recv(self, *args):
         _between("recv", args, 1, 2)
-        size, flags = (*map(index, args), 0)[:2]
-        return self._receive(_size(size, "recv"), flags)
+        size, flags = _size(args[0], "recv"), _int(args[1]) if len(args) == 2 else 0
+        return self._receive(size, flags)
 
     def _receive_from(self, size, flags):
         return _within(self._wait(flags), "recvfrom", self._fd, size, flags)
 
     def recvfrom(self, *args):
         _between("recvfrom", args, 1, 2)
-        size, flags = (*map(index, args), 0)[:2]
-        data, address, _ = self._receive_from(_size(size, "recvfrom"), flags)
+        size, flags = _size(args[0], "recvfrom"), _int(args[1]) if len(args) == 2 else 0
+        data, address, _ = self._receive_from(size, flags)
         return data, address
 
     def recv_into(self, buffer, nbytes=0, flags=0):
         view, size = _writable(buffer, nbytes, "recv_into", "buffer too small for requested bytes")
-        data = self._receive(size, index(flags))
+        data = self._receive(size, _int(flags))
         view[: len(data)] = data
         return len(data)
 
@@ -351,7 +368,7 @@ class socket:
         view, size = _writable(
             buffer, nbytes, "recvfrom_into", "nbytes is greater than the length of the buffer"
         )
-        data, address, _ = self._receive_from(size, index(flags))
+        data, address, _ = self._receive_from(size, _int(flags))
         view[: len(data)] = data
         return len(data), address
 
@@ -392,12 +409,12 @@ class socket:
 
     def send(self, *args):
         _between("send", args, 1, 2)
-        return self._send(_octets(args[0]), index(args[1]) if len(args) == 2 else 0)
+        return self._send(_octets(args[0]), _int(args[1]) if len(args) == 2 else 0)
 
     def sendall(self, *args):
         _between("sendall", args, 1, 2)
         data = _octets(args[0])
-        flags = index(args[1]) if len(args) == 2 else 0
+        flags = _int(args[1]) if len(args) == 2 else 0
         limit = self._wait(flags)
         deadline = sched.now + limit if limit else None
         rest = data
@@ -415,7 +432,7 @@ class socket:
         if not 2 <= len(args) <= 3:
             raise TypeError(f"sendto() takes 2 or 3 arguments ({len(args)} given)")
         data = _octets(args[0])
-        flags = index(args[1]) if len(args) == 3 else 0
+        flags = _int(args[1]) if len(args) == 3 else 0
         address = self._address(args[-1], "sendto")
         return _within(self._wait(flags), "sendto", self._fd, data, flags, address)
 
@@ -425,7 +442,7 @@ class socket:
         if list(ancillary):
             raise exception("EINVAL")
         data = b"".join(map(_octets, buffers))
-        flags = index(flags)
+        flags = _int(flags)
         if address is None:
             return self._send(data, flags)
         return _within(
@@ -463,15 +480,15 @@ def _writable(buffer, nbytes, caller, too_small):
 
 
 def close(fd, /):
-    _call("close", index(fd))
+    _call("close", _int(fd))
 
 
 def dup(fd, /):
-    return _call("dup", index(fd))
+    return _call("dup", _int(fd))
 
 
 def socketpair(family=_AF_UNIX, type=_STREAM, proto=0):
-    family, type, proto = index(family), index(type), index(proto)
+    family, type, proto = _int(family), _int(type), _int(proto)
     first, second = _call("socketpair", family, type & 0xFF, proto)
     return socket(family, type, proto, first), socket(family, type, proto, second)
 
