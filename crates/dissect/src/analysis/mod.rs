@@ -1,23 +1,26 @@
 //! The packet list's line for each frame of a capture, as tshark words it, and the line tcpdump prints.
 
+mod neighbours;
+mod options;
 mod tcp;
 mod tcpdump;
 #[cfg(test)]
 mod tests;
 
-use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+use core::net::{IpAddr, SocketAddr};
 use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 use smoltcp::wire::{
-    ArpOperation, ArpPacket, EthernetFrame, EthernetProtocol, Icmpv4Packet, Ipv4Packet, Ipv6Packet,
-    TcpOption, TcpPacket, UdpPacket,
+    EthernetFrame, EthernetProtocol, Icmpv4Packet, Ipv4Packet, Ipv6Packet, TcpPacket, UdpPacket,
 };
 
 use crate::header::{mac, preview};
-use crate::icmp::{code_name, code_name_v6, type_name, type_name_v6};
+use crate::icmp::{code_name, type_name};
 use crate::network::protocol_name;
-use crate::transport::{flag_names, sack_ranges};
+use crate::transport::flag_names;
+use neighbours::{arp, icmpv6};
+use options::options;
 use tcp::{Segment, Stream};
 
 /// Characters of payload shown in a label.
@@ -458,151 +461,4 @@ fn label(tcp: &TcpSummary, expert: &[Expert], payload: &[u8]) -> String {
         push_preview(&mut label, payload);
     }
     label
-}
-
-struct Options {
-    /// As in the Info column: ` MSS=1460 SACK_PERM WS=128`; ranges of SACK come behind it.
-    info: String,
-    sack: Vec<(u32, u32)>,
-    /// As tcpdump prints them, with [`tcpdump::SACK`] in place of the ranges.
-    tcpdump: String,
-    scale: Option<u8>,
-}
-
-fn options(octets: &[u8]) -> Options {
-    let mut out = Options { info: String::new(), sack: Vec::new(), tcpdump: String::new(), scale: None };
-    let mut dump = Vec::new();
-    let mut rest = octets;
-    while !rest.is_empty() {
-        let Ok((after, option)) = TcpOption::parse(rest) else { break };
-        let own = &rest[..rest.len() - after.len()];
-        match option {
-            TcpOption::EndOfList => dump.push("eol".to_string()),
-            TcpOption::NoOperation => dump.push("nop".to_string()),
-            TcpOption::MaxSegmentSize(mss) => {
-                out.info += &format!(" MSS={mss}");
-                dump.push(format!("mss {mss}"));
-            }
-            TcpOption::WindowScale(shift) => {
-                out.info += &format!(" WS={}", 1u32 << shift.min(14));
-                out.scale = Some(shift.min(14));
-                dump.push(format!("wscale {shift}"));
-            }
-            TcpOption::SackPermitted => {
-                out.info += " SACK_PERM";
-                dump.push("sackOK".to_string());
-            }
-            TcpOption::SackRange(_) => {
-                out.sack.extend(sack_ranges(own));
-                dump.push(tcpdump::SACK.to_string());
-            }
-            TcpOption::TimeStamp { tsval, tsecr } => {
-                out.info += &format!(" TSval={tsval} TSecr={tsecr}");
-                dump.push(format!("TS val {tsval} ecr {tsecr}"));
-            }
-            TcpOption::Unknown { kind, .. } => dump.push(format!("unknown-{kind}")),
-        }
-        rest = after;
-        if matches!(option, TcpOption::EndOfList) {
-            break;
-        }
-    }
-    out.tcpdump = dump.join(",");
-    out
-}
-
-fn arp(octets: &[u8], src: &str, dst: &str) -> Summary {
-    let mut line = Summary {
-        protocol: "ARP".to_string(),
-        source: src.to_string(),
-        destination: dst.to_string(),
-        ..Summary::default()
-    };
-    let packet = match ArpPacket::new_checked(octets) {
-        Ok(packet) if packet.hardware_len() == 6 && packet.protocol_len() == 4 => packet,
-        _ => {
-            line.info = "[Malformed Packet]".to_string();
-            return line;
-        }
-    };
-    let address = |o: &[u8]| <[u8; 4]>::try_from(o).map_or(Ipv4Addr::UNSPECIFIED, Ipv4Addr::from);
-    let (sender, target) = (address(packet.source_protocol_addr()), address(packet.target_protocol_addr()));
-    let sender_mac = mac(packet.source_hardware_addr());
-    let len = octets.len();
-    match packet.operation() {
-        ArpOperation::Request if sender == target => {
-            line.info = format!("ARP Announcement for {sender}");
-            line.tcpdump = format!("ARP, Request who-has {target} tell {sender}, length {len}");
-        }
-        ArpOperation::Request if sender.is_unspecified() => {
-            line.info = format!("Who has {target}? (ARP Probe)");
-            line.tcpdump = format!("ARP, Request who-has {target} tell {sender}, length {len}");
-        }
-        ArpOperation::Request => {
-            line.info = format!("Who has {target}? Tell {sender}");
-            line.tcpdump = format!("ARP, Request who-has {target} tell {sender}, length {len}");
-        }
-        ArpOperation::Reply => {
-            line.info = format!("{sender} is at {sender_mac}");
-            line.tcpdump = format!("ARP, Reply {sender} is-at {sender_mac}, length {len}");
-        }
-        ArpOperation::Unknown(v) => {
-            line.info = format!("Unknown ARP opcode 0x{v:04x}");
-            line.tcpdump = format!("ARP, Unknown ({v}), length {len}");
-        }
-    }
-    line.label = line.info.clone();
-    line.target = Some(target.into());
-    line
-}
-
-fn icmpv6(ip: Ip, octets: &[u8]) -> Summary {
-    let mut line = base("ICMPv6", ip);
-    let (Some(&kind), Some(&code)) = (octets.first(), octets.get(1)) else {
-        line.info = "[Malformed Packet]".to_string();
-        return line;
-    };
-    let name = type_name_v6(kind);
-    let target = octets
-        .get(8..24)
-        .and_then(|o| <[u8; 16]>::try_from(o).ok())
-        .map(|o| core::net::Ipv6Addr::from(o).to_string())
-        .unwrap_or_default();
-    let word = |at: usize| octets.get(at..at + 2).map_or(0, |o| u16::from_be_bytes([o[0], o[1]]));
-    // The option right behind the target address: type 1 or 2, one unit long.
-    let link = octets.get(26..32).filter(|_| octets.get(25) == Some(&1)).map(mac);
-    let len = octets.len();
-    line.info = match kind {
-        128 | 129 => {
-            format!("{name} id=0x{:04x}, seq={}, hop limit={}", word(4), word(6), ip.ttl)
-        }
-        135 => match &link {
-            Some(link) => format!("{name} for {target} from {link}"),
-            None => format!("{name} for {target}"),
-        },
-        136 => {
-            let flags = octets.get(4).copied().unwrap_or(0);
-            let words: Vec<_> = [(0x80, "rtr"), (0x40, "sol"), (0x20, "ovr")]
-                .iter()
-                .filter(|(bit, _)| flags & bit != 0)
-                .map(|(_, word)| *word)
-                .collect();
-            let at = link.as_ref().map(|link| format!(" is at {link}")).unwrap_or_default();
-            format!("{name} {target} ({}){at}", words.join(", "))
-        }
-        _ => match code_name_v6(kind, code) {
-            Some(reason) => format!("{name} ({reason})"),
-            None => name.to_string(),
-        },
-    };
-    line.label.clone_from(&line.info);
-    let text = match kind {
-        128 => format!("echo request, id {}, seq {}", word(4), word(6)),
-        129 => format!("echo reply, id {}, seq {}", word(4), word(6)),
-        135 => format!("neighbor solicitation, who has {target}"),
-        136 => format!("neighbor advertisement, tgt is {target}"),
-        _ => name.to_lowercase(),
-    };
-    line.tcpdump = format!("{}: ICMP6, {text}, length {len}", hosts(ip));
-    line
 }

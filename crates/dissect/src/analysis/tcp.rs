@@ -1,17 +1,12 @@
 //! What Wireshark's TCP analysis finds in one conversation. The rules, and their order, are those that its manual lists
 //! under "TCP Analysis"; numbers of the conversation are kept per direction.
 
-use std::collections::VecDeque;
-
 use super::{Expert, TcpSummary};
 
 const FIN: u16 = 0x001;
 const SYN: u16 = 0x002;
 const RST: u16 = 0x004;
 const ACK: u16 = 0x010;
-
-/// Wireshark remembers at most this many unacknowledged segments of a direction.
-const MOST_UNACKED: usize = 10_000;
 
 /// A segment after more than this time, when no round-trip time is known, is no longer out of order but sent again
 /// (Wireshark's 3 ms).
@@ -62,8 +57,6 @@ struct Flow {
     dup_acks: u32,
     last_non_dup: u64,
     last: Flags,
-    /// (seq, end) of segments not yet acknowledged.
-    unacked: VecDeque<(u32, u32)>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -152,7 +145,7 @@ impl Stream {
         if (s.len > 0 || s.flags & (SYN | FIN) != 0) && !found.keep_alive {
             found.repeat = repeat(fwd, rev, s, self.first_rtt);
         }
-        remember(fwd, rev, s, &found);
+        remember(fwd, s, &found);
 
         let shift = match (fwd.scale, s.flags & SYN != 0) {
             (Scale::Shift(shift), false) => shift,
@@ -272,25 +265,20 @@ fn repeat(fwd: &Flow, rev: &Flow, s: &Segment, first_rtt: Option<u64>) -> Option
     if rev.dup_acks >= 2 && rev.last_ack == Some(s.seq) && s.at.saturating_sub(rev.last_ack_at) < FAST_NANOS {
         return Some(Expert::FastRetransmission);
     }
-    let seen = fwd.unacked.iter().any(|(seq, stop)| at_or_after(s.seq, *seq) && at_or_after(*stop, end));
     let phantom = u32::from(s.flags & (SYN | FIN) != 0);
     if s.at.saturating_sub(fwd.next_at) < first_rtt.unwrap_or(OUT_OF_ORDER_NANOS)
         && next != end.wrapping_add(phantom)
-        && !seen
     {
         return Some(Expert::OutOfOrder);
     }
     Some(Expert::Retransmission)
 }
 
-/// Takes the segment into the history of both directions.
-fn remember(fwd: &mut Flow, rev: &mut Flow, s: &Segment, found: &Found) {
+/// Takes the segment into the history of its direction.
+fn remember(fwd: &mut Flow, s: &Segment, found: &Found) {
     let mut end = s.seq.wrapping_add(s.len);
     if s.flags & (SYN | FIN) != 0 {
         end = end.wrapping_add(1);
-    }
-    if (s.len > 0 || s.flags & (SYN | FIN) != 0) && fwd.unacked.len() < MOST_UNACKED {
-        fwd.unacked.push_back((s.seq, end));
     }
     if !found.zero_window_probe {
         if fwd.next.is_none_or(|next| after(end, next)) {
@@ -305,7 +293,4 @@ fn remember(fwd: &mut Flow, rev: &mut Flow, s: &Segment, found: &Found) {
     fwd.last_ack = Some(s.ack);
     fwd.last_ack_at = s.at;
     fwd.last = Flags { keep_alive: found.keep_alive, zero_window_probe: found.zero_window_probe };
-    if s.flags & ACK != 0 {
-        rev.unacked.retain(|(_, stop)| after(*stop, s.ack));
-    }
 }

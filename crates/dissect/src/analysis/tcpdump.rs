@@ -3,7 +3,7 @@
 use core::net::{Ipv4Addr, SocketAddr};
 use std::collections::HashMap;
 
-use super::Options;
+use super::options::Options;
 use super::tcp::Segment;
 
 /// Stands where the ranges of a SACK option go, which depend on the conversation.
