@@ -31,9 +31,13 @@ now = 0
 #: Called, in the main thread, when the world interrupts a call (Ctrl-C). Set by `run`.
 on_interrupt = None
 
+#: How often a program may print between two calls before the world goes on for a moment. A choice, like the above.
+FREE_WRITES = 1000
+
 _ready = deque()
 _last_tid = MAIN
 _clock_reads = 0
+_writes = 0
 _suspending = False
 _deferred = []
 _interrupt_main = False
@@ -68,12 +72,12 @@ def _suspend(me):
 
 def exchange(op, *args):
     """One system call as the world answers it: `(error, value)`. An interrupt is an `"EINTR"` here."""
-    global now, _clock_reads, _suspending
+    global now, _clock_reads, _writes, _suspending
     me = current
     _suspending = True
     transport.post(_head(me, _MORE if _ready else 0) + dumps((op, where(), *args), 0))
     answer = _suspend(me)
-    _clock_reads = 0
+    _clock_reads = _writes = 0
     error, value, now = loads(memoryview(answer)[4:])
     if _interrupt_main and me == MAIN:
         _take_interrupt()
@@ -117,6 +121,15 @@ def post_last(op, *args):
     global _suspending
     _suspending = True
     transport.post(_head(current, _POST) + dumps((op, where(), *args), 0))
+
+
+def write(stream, text):
+    """Prints; a program that does nothing else must let the world go on now and then."""
+    global _writes
+    post("write", stream, text)
+    _writes += 1
+    if _writes > FREE_WRITES and not _suspending:
+        call("now")
 
 
 def read_clock():

@@ -31,7 +31,7 @@ class _Output(io.RawIOBase):
     def write(self, data):
         text = self._decoder.decode(data)
         if text:
-            sched.post("write", self._fd, text)
+            sched.write(self._fd, text)
         return len(data)
 
 

@@ -319,6 +319,19 @@ fn a_program_that_computes_for_ever_is_stopped() {
 }
 
 #[test]
+fn a_program_that_prints_for_ever_is_stopped_and_lets_others_run() {
+    let folder = lab(
+        "version = 1\n[[host]]\nname = \"a\"\n[[program]]\nhost = \"a\"\nfile = \"loud.py\"\n\
+         [[program]]\nhost = \"a\"\nfile = \"good.py\"\nstart = \"1ms\"\n",
+        &[("loud.py", "while True:\n    print('x' * 4000)\n"), ("good.py", "print('good')\n")],
+    );
+    let report = report(&[&folder.path().display().to_string()]);
+    assert_eq!(report["programs"][0]["exit"], -9);
+    assert!(text(&report["programs"][0]["stderr"]).contains("printed more than 16 MiB"));
+    assert_eq!(report["programs"][1]["stdout"], "good\n");
+}
+
+#[test]
 fn what_is_wrong_with_a_lab_is_said_with_line_and_field() {
     let folder = lab(
         "version = 1\n[[host]]\nname = \"a\"\n[[link]]\nbetween = [\"a\", \"b\"]\n[[program]]\nhost = \"a\"\nfile = \"a.py\"\n",

@@ -43,6 +43,11 @@ impl Console {
         self.printed.get(program).cloned().unwrap_or_default()
     }
 
+    /// How much that is.
+    pub(crate) fn octets(&self, program: usize) -> usize {
+        self.printed.get(program).map_or(0, |printed| printed.stdout.len() + printed.stderr.len())
+    }
+
     /// A program prints.
     pub(crate) fn print(&mut self, program: usize, stream: Stream, text: &str) -> io::Result<()> {
         let Some(printed) = self.printed.get_mut(program) else { return Ok(()) };

@@ -22,6 +22,8 @@ use crate::complain;
 
 /// Status of a program that we ended by force: death by SIGKILL.
 const KILLED_BY_US: i32 = -9;
+/// Octets that a program may print. A choice: no lesson needs as much, and a loop that prints must end.
+const MOST_OUTPUT: usize = 16 << 20;
 /// How often a wait for the real world looks whether it should end. A choice.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -281,6 +283,14 @@ impl Run<'_> {
                 RecordKind::Console { pid, stream, text } => {
                     if let Some(program) = self.programs.get(pid) {
                         self.console.print(*program, *stream, text)?;
+                        if self.console.octets(*program) > MOST_OUTPUT && self.processes.contains_key(pid) {
+                            let limit = MOST_OUTPUT >> 20;
+                            self.put_down(
+                                *pid,
+                                KILLED_BY_US,
+                                &format!("\nsocketlab: stopped: it printed more than {limit} MiB\n"),
+                            )?;
+                        }
                     }
                 }
                 RecordKind::ProcessExited { pid, status } => {
@@ -299,9 +309,7 @@ impl Run<'_> {
                     self.calls.remove(call);
                 }
                 RecordKind::FrameSent { packet, .. } => {
-                    if self.packets.insert(*packet) {
-                        self.end.frame_count += 1;
-                    }
+                    self.end.frame_count += usize::from(self.packets.insert(*packet));
                 }
                 _ => {}
             }
