@@ -52,6 +52,7 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// `expected` is an example in TOML, which reads the same in every language.
     fn wrong_type(&mut self, line: u32, field: &str, expected: &str, found: &DeValue<'_>) {
         self.complain(line, field, "lab-wrong-type", &[("expected", expected), ("found", found.type_str())]);
     }
@@ -112,7 +113,7 @@ impl<'t, 'i> Section<'t, 'i> {
     pub(crate) fn sections(&self, reader: &mut Reader<'_>, name: &str) -> Vec<Section<'t, 'i>> {
         let Some((line, value)) = self.get(reader, name) else { return Vec::new() };
         let Some(array) = value.as_array() else {
-            reader.wrong_type(line, &self.field(name), &format!("tables that begin with [[{name}]]"), value);
+            reader.wrong_type(line, &self.field(name), &format!("[[{name}]]"), value);
             return Vec::new();
         };
         let mut sections = Vec::new();
@@ -121,7 +122,7 @@ impl<'t, 'i> Section<'t, 'i> {
             let line = reader.line(&item.span());
             match item.get_ref().as_table() {
                 Some(table) => sections.push(Section { table, path, line }),
-                None => reader.wrong_type(line, &path, "a table", item.get_ref()),
+                None => reader.wrong_type(line, &path, "[[...]]", item.get_ref()),
             }
         }
         sections
@@ -133,7 +134,7 @@ impl<'t, 'i> Section<'t, 'i> {
         match value.as_str() {
             Some(text) => Some(At { line, value: text.to_owned() }),
             None => {
-                reader.wrong_type(line, &self.field(name), "a text in quotes", value);
+                reader.wrong_type(line, &self.field(name), r#""...""#, value);
                 None
             }
         }
@@ -159,7 +160,7 @@ impl<'t, 'i> Section<'t, 'i> {
             (Some(text), _) => vec![At { line, value: text.to_owned() }],
             (None, Some(items)) => self.list(reader, name, items),
             (None, None) => {
-                reader.wrong_type(line, &self.field(name), "a text in quotes, or a list of them", value);
+                reader.wrong_type(line, &self.field(name), r#""..." or ["...", "..."]"#, value);
                 Vec::new()
             }
         }
@@ -171,7 +172,7 @@ impl<'t, 'i> Section<'t, 'i> {
             let line = reader.line(&item.span());
             match item.get_ref().as_str() {
                 Some(text) => texts.push(At { line, value: text.to_owned() }),
-                None => reader.wrong_type(line, &self.field(name), "texts in quotes", item.get_ref()),
+                None => reader.wrong_type(line, &self.field(name), r#"["...", "..."]"#, item.get_ref()),
             }
         }
         texts
@@ -181,7 +182,7 @@ impl<'t, 'i> Section<'t, 'i> {
     pub(crate) fn pairs(&self, reader: &mut Reader<'_>, name: &str) -> Option<Vec<(At<String>, String)>> {
         let (line, value) = self.get(reader, name)?;
         let field = self.field(name);
-        let expected = "pairs of texts, such as [[\"1s\", \"hej\\n\"]]";
+        let expected = r#"[["1s", "hej\n"]]"#;
         let Some(items) = value.as_array() else {
             reader.wrong_type(line, &field, expected, value);
             return None;
@@ -202,7 +203,7 @@ impl<'t, 'i> Section<'t, 'i> {
     pub(crate) fn flag(&self, reader: &mut Reader<'_>, name: &str) -> bool {
         let Some((line, value)) = self.get(reader, name) else { return false };
         value.as_bool().unwrap_or_else(|| {
-            reader.wrong_type(line, &self.field(name), "true or false", value);
+            reader.wrong_type(line, &self.field(name), "true / false", value);
             false
         })
     }
@@ -212,7 +213,7 @@ impl<'t, 'i> Section<'t, 'i> {
         let (line, value) = self.get(reader, name)?;
         let field = self.field(name);
         let Some(integer) = value.as_integer() else {
-            reader.wrong_type(line, &field, "a whole number", value);
+            reader.wrong_type(line, &field, "123", value);
             return None;
         };
         let number = i64::from_str_radix(integer.as_str(), integer.radix()).ok();

@@ -76,7 +76,7 @@ fn values_that_mean_nothing_say_how_to_write_them() {
             "lab.toml:8: link[0].rate: \"fast\" is not a rate; write it with its unit, such as \"10mbit\"",
             "lab.toml:9: link[0].loss: 2 is not a probability; write a number from 0 to 1, such as 0.01",
             "lab.toml:10: link[0].queue: 0 is out of range; it must be from 1 to 1000000",
-            "lab.toml:11: link[0].jitter: must be a text in quotes, not integer",
+            "lab.toml:11: link[0].jitter: must be \"...\", not integer",
         ],
     );
     check("version = 2\n", &["lab.toml:1: version: this product reads version 1, not 2; write version = 1"]);

@@ -21,6 +21,7 @@
 
 pub mod abi;
 mod builder;
+mod flow;
 mod gateway;
 mod link;
 mod marshal;

@@ -89,7 +89,7 @@ impl Wait {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Caller {
     Thread(Pid, u32),
-    Flow(crate::gateway::FlowId, crate::gateway::FlowCall),
+    Flow(crate::gateway::FlowId, crate::flow::FlowCall),
     /// A message that wanted no reply.
     Nobody,
 }

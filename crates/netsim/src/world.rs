@@ -7,7 +7,8 @@ use socketlab_stack::{CallId, Failure, HostSnapshot, Instant, Pid, Ret};
 
 use crate::abi::AbiError;
 use crate::builder::{Program, WorldBuilder};
-use crate::gateway::{Flow, FlowCall, FlowId, GatewayEvent, GatewayRequest};
+use crate::flow::{Flow, FlowCall};
+use crate::gateway::{FlowId, GatewayEvent, GatewayRequest};
 use crate::link::Link;
 use crate::names::Names;
 use crate::node::Node;

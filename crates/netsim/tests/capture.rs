@@ -1,4 +1,5 @@
 //! A capture is read by Wireshark's own reader: no malformed frame, no bad checksum.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! The gateway: what a program's packets become on the real side, and what the real side's answers become for it.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! Programs on a switched network: what they say to each other, what it costs them, how they end.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
 mod common;
 
@@ -87,6 +88,63 @@ fn every_hop_of_a_packet_is_a_frame_of_its_own() {
         assert_ne!(hops[0].0, hops[1].0);
         assert_eq!(hops[1].1, None, "a switch makes no system call");
     }
+}
+
+#[test]
+fn calls_are_recorded_as_python_prints_them() {
+    let mut lan = Lan::new(delay(1));
+    let host = lan.host();
+    lan.program(host, 0, |sys| {
+        let s = sys.socket(UDP);
+        sys.ok("setsockopt", args![s, 1, 2, 1]);
+        sys.ok("bind", args![s, ("10.0.0.1", 53)]);
+        sys.ok("getsockname", args![s]);
+        sys.ok("getsockopt", args![s, 1, 3, 0]);
+        sys.ok("sendto", args![s, b"it's\n", 0, ("10.0.0.1", 53), FOREVER]);
+        sys.ok("recvfrom", args![s, 100, 0, FOREVER]);
+        sys.ok("sendto", args![s, &[0xe5; 40], 0, ("10.0.0.1", 53), FOREVER]);
+        sys.ok("poll", args![Py::List(vec![Py::Tuple(args![s, 1])]), Some(Duration::from_millis(1500))]);
+        let _ = sys.call("listen", args![s, 5]);
+        sys.ok("now", args![]);
+        sys.sleep(Duration::from_millis(250)).unwrap();
+        let _ = sys.call("resolve", args!["åäö", 0]);
+        sys.close(s);
+    });
+    let mut stage = lan.stage();
+    assert_eq!(stage.run(), Rest::Finished);
+    let mut lines = Vec::new();
+    for kind in stage.kinds() {
+        match kind {
+            RecordKind::CallEntered { name, args, .. } => lines.push(format!("{name}({args})")),
+            RecordKind::CallReturned { result, failure, made, .. } => {
+                let failure = failure.as_ref().map(|(name, _)| format!(" {name}")).unwrap_or_default();
+                let made = if made.is_some() { " new" } else { "" };
+                if let Some(line) = lines.last_mut() {
+                    line.push_str(&format!(" = {result}{failure}{made}"));
+                }
+            }
+            _ => {}
+        }
+    }
+    let cut = r"\xe5".repeat(32);
+    assert_eq!(
+        lines,
+        [
+            "socket(AF_INET, SOCK_DGRAM) = 3 new",
+            "setsockopt(SOL_SOCKET, SO_REUSEADDR, 1) = None",
+            "bind(('10.0.0.1', 53)) = None",
+            "getsockname() = ('10.0.0.1', 53)",
+            "getsockopt(SOL_SOCKET, SO_TYPE) = 2",
+            "sendto(b\"it's\\n\", ('10.0.0.1', 53)) = 5",
+            "recvfrom(100) = (b\"it's\\n\", ('10.0.0.1', 53), 0)",
+            &format!("sendto(b'{cut}'..., ('10.0.0.1', 53)) = 40"),
+            "poll([(3, 1)], 1.5) = [(3, 1)]",
+            "listen(5) = None EOPNOTSUPP",
+            "sleep(0.25) = None",
+            "resolve('åäö') = None EAI_NONAME",
+            "close() = None",
+        ]
+    );
 }
 
 #[test]

@@ -2,6 +2,8 @@
 //! driver waits for whoever's turn it is, as a shell does, so that runs are as repeatable as the world.
 #![allow(dead_code, reason = "each test file uses its own part")]
 #![allow(missing_docs, reason = "helpers of tests")]
+#![allow(unreachable_pub, reason = "each test file is a crate of its own")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 #![allow(clippy::allow_attributes, reason = "an expectation would fail where everything is used")]
 
 use std::collections::BTreeMap;

@@ -1,0 +1,149 @@
+//! Calls as the trace shows them: name, descriptor and arguments in the spelling of Python's `socket`.
+
+use core::time::Duration;
+
+use socketlab_stack::{Call, Fd, SockAddr};
+
+use super::{Request, Shape, value_of_address};
+use crate::python;
+
+const FAMILIES: &[(i32, &str)] = &[(1, "AF_UNIX"), (2, "AF_INET"), (10, "AF_INET6")];
+const KINDS: &[(i32, &str)] = &[(1, "SOCK_STREAM"), (2, "SOCK_DGRAM"), (3, "SOCK_RAW")];
+const LEVELS: &[(i32, &str)] =
+    &[(0, "IPPROTO_IP"), (1, "SOL_SOCKET"), (6, "IPPROTO_TCP"), (17, "IPPROTO_UDP"), (41, "IPPROTO_IPV6")];
+const SOCKET_OPTIONS: &[(i32, &str)] = &[
+    (2, "SO_REUSEADDR"),
+    (3, "SO_TYPE"),
+    (4, "SO_ERROR"),
+    (6, "SO_BROADCAST"),
+    (7, "SO_SNDBUF"),
+    (8, "SO_RCVBUF"),
+    (9, "SO_KEEPALIVE"),
+    (13, "SO_LINGER"),
+    (15, "SO_REUSEPORT"),
+];
+const TCP_OPTIONS: &[(i32, &str)] = &[
+    (1, "TCP_NODELAY"),
+    (2, "TCP_MAXSEG"),
+    (4, "TCP_KEEPIDLE"),
+    (5, "TCP_KEEPINTVL"),
+    (6, "TCP_KEEPCNT"),
+    (12, "TCP_QUICKACK"),
+];
+const HOWS: &[(i32, &str)] = &[(0, "SHUT_RD"), (1, "SHUT_WR"), (2, "SHUT_RDWR")];
+
+fn option_name(level: i32, name: i32) -> String {
+    match level {
+        1 => python::constant(SOCKET_OPTIONS, name),
+        6 => python::constant(TCP_OPTIONS, name),
+        _ => name.to_string(),
+    }
+}
+
+impl Request {
+    /// The call's name, if the trace shows it.
+    pub(crate) fn shown(&self) -> Option<&'static str> {
+        match self {
+            Request::Kernel(Call::Recv { .. }, Shape::RecvFrom) => Some("recvfrom"),
+            Request::Kernel(call, _) => Some(call.name()),
+            Request::Resolve { .. } => Some("resolve"),
+            Request::RevResolve { .. } => Some("revresolve"),
+            Request::Sleep(_) => Some("sleep"),
+            Request::Park(_) => Some("park"),
+            Request::ReadLine => Some("readline"),
+            _ => None,
+        }
+    }
+
+    /// The descriptor it is about.
+    pub(crate) const fn fd(&self) -> Option<Fd> {
+        match self {
+            Request::Kernel(call, _) => match call {
+                Call::Dup { fd }
+                | Call::Close { fd }
+                | Call::Bind { fd, .. }
+                | Call::Listen { fd, .. }
+                | Call::Accept { fd, .. }
+                | Call::Connect { fd, .. }
+                | Call::GetSockName { fd }
+                | Call::GetPeerName { fd }
+                | Call::GetSockOpt { fd, .. }
+                | Call::SetSockOpt { fd, .. }
+                | Call::Shutdown { fd, .. }
+                | Call::Send { fd, .. }
+                | Call::SendTo { fd, .. }
+                | Call::Recv { fd, .. }
+                | Call::SockInfo { fd } => Some(*fd),
+                Call::Socket { .. } | Call::SocketPair { .. } | Call::Poll { .. } => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// How long it may block, if that is bounded.
+    pub(crate) const fn timeout(&self) -> Option<Duration> {
+        match self {
+            Request::Kernel(
+                Call::Accept { timeout, .. }
+                | Call::Connect { timeout, .. }
+                | Call::Send { timeout, .. }
+                | Call::SendTo { timeout, .. }
+                | Call::Recv { timeout, .. }
+                | Call::Poll { timeout, .. },
+                _,
+            ) => *timeout,
+            _ => None,
+        }
+    }
+
+    /// The arguments as the student wrote them: without descriptor and time-out.
+    pub(crate) fn args(&self) -> String {
+        let address = |addr: &SockAddr| python::repr(&value_of_address(addr));
+        let flags = |flags: i32| if flags == 0 { String::new() } else { format!(", {flags}") };
+        match self {
+            Request::Kernel(call, _) => match call {
+                Call::Socket { family, kind, protocol } | Call::SocketPair { family, kind, protocol } => {
+                    let (family, kind) =
+                        (python::constant(FAMILIES, *family), python::constant(KINDS, *kind));
+                    format!("{family}, {kind}{}", flags(*protocol))
+                }
+                Call::Bind { addr, .. } | Call::Connect { addr, .. } => address(addr),
+                Call::Listen { backlog, .. } => backlog.to_string(),
+                Call::GetSockOpt { level, name, .. } => {
+                    format!("{}, {}", python::constant(LEVELS, *level), option_name(*level, *name))
+                }
+                Call::SetSockOpt { level, name, value, .. } => {
+                    let value = match value.as_ref() {
+                        &[a, b, c, d] => i32::from_le_bytes([a, b, c, d]).to_string(),
+                        bytes => python::repr_bytes(bytes),
+                    };
+                    let (level_name, name) = (python::constant(LEVELS, *level), option_name(*level, *name));
+                    format!("{level_name}, {name}, {value}")
+                }
+                Call::Shutdown { how, .. } => python::constant(HOWS, *how),
+                Call::Send { data, flags: f, .. } => format!("{}{}", python::repr_bytes(data), flags(*f)),
+                Call::SendTo { data, flags: f, addr, .. } => {
+                    format!("{}{}, {}", python::repr_bytes(data), flags(*f), address(addr))
+                }
+                Call::Recv { len, flags: f, .. } => format!("{len}{}", flags(*f)),
+                Call::Poll { fds, timeout } => {
+                    let fds: Vec<_> =
+                        fds.iter().map(|(fd, events)| format!("({}, {events})", fd.0)).collect();
+                    let timeout = timeout.map_or("None".to_owned(), |t| python::seconds(t.as_nanos()));
+                    format!("[{}], {timeout}", fds.join(", "))
+                }
+                Call::Dup { .. }
+                | Call::Close { .. }
+                | Call::Accept { .. }
+                | Call::GetSockName { .. }
+                | Call::GetPeerName { .. }
+                | Call::SockInfo { .. } => String::new(),
+            },
+            Request::Resolve { name, .. } => python::repr_str(name),
+            Request::RevResolve { address } => python::repr_str(address),
+            Request::Sleep(d) => python::seconds(d.as_nanos()),
+            Request::Park(Some(d)) => python::seconds(d.as_nanos()),
+            _ => String::new(),
+        }
+    }
+}

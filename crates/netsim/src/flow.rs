@@ -1,0 +1,510 @@
+//! A gateway's flows: a client's connection or datagrams on one side, the shell's real connection on the other, and
+//! what holds each back when the other does not take more. The gateway's side towards the client is an ordinary
+//! connection of its own stack, which answers in the name of any address.
+
+use core::net::SocketAddr;
+use core::time::Duration;
+use std::collections::VecDeque;
+
+use bytes::{Buf, Bytes};
+use socketlab_stack::{Call, CallId, Errno, Failure, Fd, Intercept, InterceptId, Outcome, Pid, Refusal, Ret};
+
+use crate::gateway::{FlowId, GatewayEvent, GatewayRequest};
+use crate::process::Caller;
+use crate::queue::{Event, EventKey};
+use crate::record::{GatewayFact, NodeId, RecordKind};
+use crate::world::{Output, World};
+
+/// What a flow's call to the gateway's own stack was for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FlowCall {
+    /// Octets from the client.
+    Receive,
+    /// Only whether there are any: the real side takes none at the moment.
+    Look,
+    /// Octets for the client.
+    Send,
+}
+
+/// A conversation of a client with the real world.
+#[derive(Clone, Debug)]
+pub(crate) struct Flow {
+    node: NodeId,
+    /// The simulated end.
+    client: SocketAddr,
+    /// What the client thinks it talks to.
+    target: SocketAddr,
+    /// The real end as the program names it, for the trace: `relay:9007`.
+    label: String,
+    kind: Kind,
+}
+
+#[derive(Clone, Debug)]
+enum Kind {
+    Tcp(Tcp),
+    Udp(Udp),
+}
+
+#[derive(Clone, Debug, Default)]
+struct Tcp {
+    /// The client's SYN, until it is answered.
+    held: Option<InterceptId>,
+    /// The connection to the client.
+    fd: Option<Fd>,
+    /// Octets that the real side takes.
+    credit: u64,
+    /// The call that waits for octets from the client.
+    receiving: Option<CallId>,
+    /// The client has sent octets, but there is no credit.
+    data_waits: bool,
+    /// The client sent its FIN.
+    client_finished: bool,
+    to_client: VecDeque<Bytes>,
+    /// The call that waits for room in the client's window.
+    sending: Option<CallId>,
+    /// The real side sent its FIN.
+    real_finished: bool,
+    /// We passed that on.
+    shut: bool,
+    /// The real side is gone; close when all is passed on.
+    closing: bool,
+}
+
+#[derive(Clone, Debug)]
+struct Udp {
+    open: bool,
+    /// Datagrams from before it was open.
+    early: VecDeque<Bytes>,
+    /// The first datagram, which an ICMP error must quote.
+    first: Bytes,
+    idle: EventKey,
+}
+
+/// Datagrams kept while the real side is being opened. A choice.
+const MAX_EARLY: usize = 64;
+/// Octets read at once from a client.
+const CHUNK: u64 = 16 * 1024;
+/// How long a quiet UDP flow is kept. RFC 4787 REQ-5 asks NATs for 2 min, Linux' conntrack takes 30 s for a question
+/// without an answer; one minute is between the two.
+const UDP_IDLE: Duration = Duration::from_secs(60);
+
+/// recv(2): look, do not take.
+const MSG_PEEK: i32 = 2;
+const SHUT_WR: i32 = 1;
+const SOL_SOCKET: i32 = 1;
+const SO_LINGER: i32 = 13;
+/// `struct linger { 1, 0 }`: close(2) sends a RST.
+const LINGER_RESET: &[u8] = &[1, 0, 0, 0, 0, 0, 0, 0];
+
+/// How a fact is told to a client that waits for its SYN to be answered.
+const fn refusal(fact: &GatewayFact) -> Refusal {
+    match fact {
+        GatewayFact::TimedOut => Refusal::Silence,
+        GatewayFact::NotAllowed | GatewayFact::Throttled => icmp(PROHIBITED),
+        GatewayFact::Unreachable => icmp(HOST_UNREACHABLE),
+        GatewayFact::NoRelay => icmp(NET_UNREACHABLE),
+        _ => Refusal::Reset,
+    }
+}
+
+const fn icmp(code: u8) -> Refusal {
+    Refusal::Icmp { kind: UNREACHABLE, code }
+}
+
+/// RFC 792: destination unreachable, and its codes (RFC 1812 5.2.7.1 for "prohibited").
+const UNREACHABLE: u8 = 3;
+const NET_UNREACHABLE: u8 = 0;
+const HOST_UNREACHABLE: u8 = 1;
+const PORT_UNREACHABLE: u8 = 3;
+const PROHIBITED: u8 = 13;
+
+/// The pseudo-process that owns a gateway's connections.
+const fn gateway_pid(node: NodeId) -> Pid {
+    Pid(0x8000_0000 | node.0)
+}
+
+impl World {
+    /// A client wants to reach something that is not in the lab.
+    pub(crate) fn intercepted(&mut self, node: NodeId, intercept: Intercept) {
+        match intercept {
+            Intercept::Syn { id, client, target } => self.intercepted_syn(node, id, client, target),
+            Intercept::Datagram { client, target, data } => {
+                self.intercepted_datagram(node, client, target, data);
+            }
+        }
+    }
+
+    fn intercepted_syn(&mut self, node: NodeId, id: InterceptId, client: SocketAddr, target: SocketAddr) {
+        let now = self.now;
+        let known = self.silent.contains(&(client, target));
+        let real = self.names.real_target(target.ip()).filter(|_| !known);
+        let Some((host, name)) = real else {
+            let how = if known { Refusal::Silence } else { icmp(HOST_UNREACHABLE) };
+            if let Some(gateway) = self.host_mut(node) {
+                gateway.host.intercept_refuse(now, id, how);
+            }
+            return;
+        };
+        let flow = self.new_flow();
+        let kind = Kind::Tcp(Tcp { held: Some(id), ..Tcp::default() });
+        let label = format!("{name}:{}", target.port());
+        self.flows.insert(flow, Flow { node, client, target, label, kind });
+        self.gateway_fact(flow, GatewayFact::Connecting);
+        self.ask(GatewayRequest::OpenTcp { flow, host, port: target.port() });
+    }
+
+    fn intercepted_datagram(&mut self, node: NodeId, client: SocketAddr, target: SocketAddr, data: Bytes) {
+        let now = self.now;
+        let same = |f: &Flow| f.node == node && f.client == client && f.target == target;
+        let known = self.flows.iter().find(|(_, f)| matches!(f.kind, Kind::Udp(_)) && same(f));
+        let flow = match known.map(|(flow, _)| *flow) {
+            Some(flow) => flow,
+            None => {
+                let Some((host, name)) = self.names.real_target(target.ip()) else {
+                    self.refuse_datagram(node, client, target, &data, HOST_UNREACHABLE);
+                    return;
+                };
+                let flow = self.new_flow();
+                let idle = self.queue.push(now + UDP_IDLE, Event::FlowIdle { flow });
+                let udp = Udp { open: false, early: VecDeque::new(), first: data.clone(), idle };
+                let label = format!("{name}:{}", target.port());
+                self.flows.insert(flow, Flow { node, client, target, label, kind: Kind::Udp(udp) });
+                self.gateway_fact(flow, GatewayFact::Connecting);
+                self.ask(GatewayRequest::OpenUdp { flow, host, port: target.port() });
+                flow
+            }
+        };
+        self.udp_is_alive(flow);
+        let Some(Flow { kind: Kind::Udp(udp), .. }) = self.flows.get_mut(&flow) else { return };
+        if udp.open {
+            self.ask(GatewayRequest::Data { flow, bytes: data });
+        } else if udp.early.len() < MAX_EARLY {
+            udp.early.push_back(data);
+        }
+    }
+
+    fn refuse_datagram(
+        &mut self,
+        node: NodeId,
+        client: SocketAddr,
+        target: SocketAddr,
+        data: &[u8],
+        code: u8,
+    ) {
+        let now = self.now;
+        if let Some(gateway) = self.host_mut(node) {
+            gateway.host.refuse_datagram(now, client, target, data, UNREACHABLE, code);
+        }
+    }
+
+    fn udp_is_alive(&mut self, flow: FlowId) {
+        let at = self.now + UDP_IDLE;
+        let Some(Flow { kind: Kind::Udp(udp), .. }) = self.flows.get_mut(&flow) else { return };
+        self.queue.cancel(udp.idle);
+        udp.idle = self.queue.push(at, Event::FlowIdle { flow });
+    }
+
+    /// A UDP flow was quiet for long: it is forgotten.
+    pub(crate) fn flow_idle(&mut self, flow: FlowId) {
+        self.gateway_fact(flow, GatewayFact::Closed);
+        self.forget(flow);
+        self.ask(GatewayRequest::Close { flow, reset: false });
+    }
+
+    fn new_flow(&mut self) -> FlowId {
+        self.next_flow += 1;
+        FlowId(self.next_flow)
+    }
+
+    fn ask(&mut self, request: GatewayRequest) {
+        self.outputs.push_back(Output::Gateway(request));
+    }
+
+    fn gateway_fact(&mut self, flow: FlowId, fact: GatewayFact) {
+        let Some(Flow { node, client, label, kind, .. }) = self.flows.get(&flow) else { return };
+        let protocol = if matches!(kind, Kind::Tcp(_)) { 6 } else { 17 };
+        let (node, client, target) = (*node, *client, label.clone());
+        self.record(RecordKind::Gateway { node, protocol, client, target, fact });
+    }
+
+    fn forget(&mut self, flow: FlowId) -> Option<Flow> {
+        let gone = self.flows.remove(&flow)?;
+        if let Kind::Udp(udp) = &gone.kind {
+            self.queue.cancel(udp.idle);
+        }
+        Some(gone)
+    }
+
+    /// News from the real side.
+    pub(crate) fn gateway_event(&mut self, event: GatewayEvent) {
+        match event {
+            GatewayEvent::Opened { flow } => self.opened(flow),
+            GatewayEvent::Failed { flow, fact } => self.failed(flow, fact),
+            GatewayEvent::Data { flow, bytes } => self.data_for_client(flow, bytes),
+            GatewayEvent::Finished { flow } => {
+                if let Some(tcp) = self.tcp_flow(flow) {
+                    tcp.real_finished = true;
+                }
+                self.pump(flow);
+            }
+            GatewayEvent::Closed { flow, reset } => self.closed(flow, reset),
+            GatewayEvent::Writable { flow, octets } => {
+                if let Some(tcp) = self.tcp_flow(flow) {
+                    tcp.credit = tcp.credit.saturating_add(octets);
+                    tcp.data_waits = false;
+                }
+                self.pump(flow);
+            }
+        }
+    }
+
+    fn tcp_flow(&mut self, flow: FlowId) -> Option<&mut Tcp> {
+        match self.flows.get_mut(&flow).map(|f| &mut f.kind) {
+            Some(Kind::Tcp(tcp)) => Some(tcp),
+            _ => None,
+        }
+    }
+
+    fn opened(&mut self, flow: FlowId) {
+        let now = self.now;
+        let Some(Flow { node, kind, .. }) = self.flows.get_mut(&flow) else { return };
+        let node = *node;
+        match kind {
+            Kind::Udp(udp) => {
+                udp.open = true;
+                let early = core::mem::take(&mut udp.early);
+                self.gateway_fact(flow, GatewayFact::Connected);
+                early.into_iter().for_each(|bytes| self.ask(GatewayRequest::Data { flow, bytes }));
+            }
+            Kind::Tcp(tcp) => {
+                let Some(held) = tcp.held.take() else { return };
+                self.gateway_fact(flow, GatewayFact::Connected);
+                let gateway = self.host_mut(node);
+                let fd = gateway.and_then(|g| g.host.intercept_accept(now, held, gateway_pid(node)));
+                match self.tcp_flow(flow) {
+                    Some(tcp) if fd.is_some() => tcp.fd = fd,
+                    _ => {
+                        // The client has given up meanwhile.
+                        self.gateway_fact(flow, GatewayFact::Closed);
+                        self.forget(flow);
+                        self.ask(GatewayRequest::Close { flow, reset: true });
+                    }
+                }
+                self.drain(node, None, None);
+                self.pump(flow);
+            }
+        }
+    }
+
+    fn failed(&mut self, flow: FlowId, fact: GatewayFact) {
+        let now = self.now;
+        self.gateway_fact(flow, fact.clone());
+        let Some(Flow { node, client, target, kind, .. }) = self.forget(flow) else { return };
+        match kind {
+            Kind::Tcp(Tcp { held: Some(held), .. }) => {
+                let how = refusal(&fact);
+                if how == Refusal::Silence {
+                    self.silent.insert((client, target));
+                }
+                if let Some(gateway) = self.host_mut(node) {
+                    gateway.host.intercept_refuse(now, held, how);
+                }
+            }
+            // It was open already: what failed is the connection.
+            Kind::Tcp(tcp) => self.reset_client(node, tcp),
+            Kind::Udp(udp) => match refusal(&fact) {
+                Refusal::Silence => {}
+                Refusal::Icmp { code, .. } => self.refuse_datagram(node, client, target, &udp.first, code),
+                Refusal::Reset => self.refuse_datagram(node, client, target, &udp.first, PORT_UNREACHABLE),
+            },
+        }
+        self.drain(node, None, None);
+    }
+
+    fn data_for_client(&mut self, flow: FlowId, bytes: Bytes) {
+        let now = self.now;
+        let Some(Flow { node, client, target, kind, .. }) = self.flows.get_mut(&flow) else { return };
+        let (node, client, target) = (*node, *client, *target);
+        match kind {
+            Kind::Tcp(tcp) => {
+                if !bytes.is_empty() {
+                    tcp.to_client.push_back(bytes);
+                }
+                self.pump(flow);
+            }
+            Kind::Udp(_) => {
+                self.udp_is_alive(flow);
+                if let Some(gateway) = self.host_mut(node) {
+                    gateway.host.send_datagram_from(now, target, client, &bytes);
+                }
+                self.drain(node, None, None);
+            }
+        }
+    }
+
+    fn closed(&mut self, flow: FlowId, reset: bool) {
+        let fact = if reset { GatewayFact::Reset } else { GatewayFact::Closed };
+        let Some(Flow { kind, .. }) = self.flows.get_mut(&flow) else { return };
+        match kind {
+            Kind::Tcp(tcp) if !reset && tcp.held.is_none() => {
+                tcp.closing = true;
+                tcp.real_finished = true;
+                self.pump(flow);
+            }
+            Kind::Tcp(tcp) if tcp.held.is_some() => self.failed(flow, GatewayFact::Refused),
+            _ => {
+                self.gateway_fact(flow, fact);
+                let Some(Flow { node, kind, .. }) = self.forget(flow) else { return };
+                if let Kind::Tcp(tcp) = kind {
+                    self.reset_client(node, tcp);
+                }
+            }
+        }
+    }
+
+    /// Breaks off the connection to the client with a RST.
+    fn reset_client(&mut self, node: NodeId, tcp: Tcp) {
+        let Some(fd) = tcp.fd else { return };
+        let value = Bytes::from_static(LINGER_RESET);
+        let _ = self.gateway_call(node, Call::SetSockOpt { fd, level: SOL_SOCKET, name: SO_LINGER, value });
+        self.close_client(node, &tcp);
+    }
+
+    /// Closes the connection to the client, after the calls on it: as long as one is open, so is the socket.
+    fn close_client(&mut self, node: NodeId, tcp: &Tcp) {
+        let now = self.now;
+        for call in [tcp.receiving, tcp.sending].into_iter().flatten() {
+            self.calls.remove(&call);
+            if let Some(gateway) = self.host_mut(node) {
+                gateway.host.cancel(now, call);
+            }
+        }
+        if let Some(fd) = tcp.fd {
+            let _ = self.gateway_call(node, Call::Close { fd });
+        }
+        self.drain(node, None, None);
+    }
+
+    /// A call of the gateway to its own stack, free of charge.
+    fn gateway_call(&mut self, node: NodeId, call: Call) -> (CallId, Outcome) {
+        let id = CallId(self.next_call);
+        self.next_call += 1;
+        let now = self.now;
+        let outcome = match self.host_mut(node) {
+            Some(gateway) => gateway.host.call(now, gateway_pid(node), id, call),
+            None => Outcome::Done(Err(Errno::ENODEV.into())),
+        };
+        (id, outcome)
+    }
+
+    /// Moves what can be moved, in both directions of a TCP flow.
+    fn pump(&mut self, flow: FlowId) {
+        let Some(node) = self.flows.get(&flow).map(|f| f.node) else { return };
+        while self.pump_once(node, flow) {}
+        self.drain(node, None, None);
+    }
+
+    fn pump_once(&mut self, node: NodeId, flow: FlowId) -> bool {
+        let Some(tcp) = self.tcp_flow(flow) else { return false };
+        let Some(fd) = tcp.fd else { return false };
+        if tcp.receiving.is_none() && !tcp.client_finished && !tcp.data_waits {
+            let (which, len, flags) = match tcp.credit {
+                0 => (FlowCall::Look, 1, MSG_PEEK),
+                credit => (FlowCall::Receive, credit.min(CHUNK) as usize, 0),
+            };
+            return self.flow_call(node, flow, which, Call::Recv { fd, len, flags, timeout: None });
+        }
+        if tcp.sending.is_none()
+            && let Some(data) = tcp.to_client.front().cloned()
+        {
+            let call = Call::Send { fd, data, flags: 0, timeout: None };
+            return self.flow_call(node, flow, FlowCall::Send, call);
+        }
+        if tcp.to_client.is_empty() && tcp.real_finished && !tcp.shut {
+            tcp.shut = true;
+            if !tcp.closing {
+                let _ = self.gateway_call(node, Call::Shutdown { fd, how: SHUT_WR });
+                return true;
+            }
+        }
+        if tcp.shut && (tcp.client_finished || tcp.closing) {
+            let told = tcp.closing;
+            self.gateway_fact(flow, GatewayFact::Closed);
+            if let Some(Flow { kind: Kind::Tcp(tcp), .. }) = self.forget(flow) {
+                self.close_client(node, &tcp);
+            }
+            if !told {
+                self.ask(GatewayRequest::Close { flow, reset: false });
+            }
+        }
+        false
+    }
+
+    /// Makes a call for a flow. Whether it was answered at once, so that there may be more to do.
+    fn flow_call(&mut self, node: NodeId, flow: FlowId, which: FlowCall, call: Call) -> bool {
+        match self.gateway_call(node, call) {
+            (_, Outcome::Done(result)) => {
+                self.flow_answer(node, flow, which, result);
+                true
+            }
+            (id, Outcome::Blocked) => {
+                self.calls.insert(id, Caller::Flow(flow, which));
+                if let Some(tcp) = self.tcp_flow(flow) {
+                    match which {
+                        FlowCall::Send => tcp.sending = Some(id),
+                        FlowCall::Receive | FlowCall::Look => tcp.receiving = Some(id),
+                    }
+                }
+                // The other direction may have something to do.
+                which != FlowCall::Send
+            }
+        }
+    }
+
+    fn flow_answer(&mut self, node: NodeId, flow: FlowId, which: FlowCall, result: Result<Ret, Failure>) {
+        let Some(tcp) = self.tcp_flow(flow) else { return };
+        match which {
+            FlowCall::Send => tcp.sending = None,
+            FlowCall::Receive | FlowCall::Look => tcp.receiving = None,
+        }
+        match (which, result) {
+            (FlowCall::Receive | FlowCall::Look, Ok(Ret::Data(bytes, ..))) => {
+                if bytes.is_empty() {
+                    tcp.client_finished = true;
+                    self.ask(GatewayRequest::Finish { flow });
+                } else if which == FlowCall::Look {
+                    tcp.data_waits = tcp.credit == 0;
+                } else {
+                    tcp.credit = tcp.credit.saturating_sub(bytes.len() as u64);
+                    self.ask(GatewayRequest::Data { flow, bytes });
+                }
+            }
+            (FlowCall::Send, Ok(Ret::Len(n))) => {
+                if let Some(front) = tcp.to_client.front_mut() {
+                    front.advance(n.min(front.len()));
+                    if front.is_empty() {
+                        tcp.to_client.pop_front();
+                    }
+                }
+                self.ask(GatewayRequest::Consumed { flow, octets: n as u64 });
+            }
+            _ => {
+                // The client broke it off.
+                self.gateway_fact(flow, GatewayFact::Reset);
+                if let Some(Flow { kind: Kind::Tcp(tcp), .. }) = self.forget(flow) {
+                    self.close_client(node, &tcp);
+                }
+                self.ask(GatewayRequest::Close { flow, reset: true });
+            }
+        }
+    }
+
+    /// Answers of the gateways' stacks that came meanwhile.
+    pub(crate) fn run_flows(&mut self) {
+        while let Some((flow, which, result)) = self.flow_work.pop_front() {
+            let Some(node) = self.flows.get(&flow).map(|f| f.node) else { continue };
+            self.flow_answer(node, flow, which, result);
+            self.pump(flow);
+        }
+    }
+}
