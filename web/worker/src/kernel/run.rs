@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use socketlab_netsim::{
-    ExitStatus, FrameId, GatewayEvent, NodeKind, Output, Record, RecordKind, Rest, Turn, World, pcapng,
+    ExitStatus, FrameId, GatewayEvent, NodeKind, Output, Record, RecordKind, Rest, Turn, World,
+    is_in_capture, pcapng,
 };
 use socketlab_protocol::{RunState, SourceFile, Speed, Step, Update};
 use socketlab_stack::{Instant, Pid};
@@ -261,7 +262,7 @@ impl Run {
             self.note(&record);
             self.events.push(self.ingest.ingest(&record));
             self.sockets_changed = true;
-            if let RecordKind::FrameSent { .. } = record.kind {
+            if is_in_capture(&record) {
                 self.frames.push(record);
             }
         }
