@@ -91,7 +91,11 @@ impl Report {
             sentences.push("every program waits, and nothing is on its way that could wake one:".to_owned());
             for w in waiting {
                 let place = if w.place.is_empty() { w.file.clone() } else { w.place.clone() };
-                sentences.push(format!("  {} waits in {} at {place}", w.host, w.call));
+                let what = match w.call.starts_with("park(") {
+                    true => "for a lock or another thread".to_owned(),
+                    false => format!("in {}", w.call),
+                };
+                sentences.push(format!("  {} waits {what} at {place}", w.host));
             }
             return sentences;
         }
