@@ -85,7 +85,8 @@ pub enum GatewayEvent {
         /// The flow.
         flow: FlowId,
     },
-    /// The real side is gone, in both directions.
+    /// The real side is gone, in both directions. What came before still reaches the client, unless it is a reset; no
+    /// `Close` answers this.
     Closed {
         /// The flow.
         flow: FlowId,
