@@ -335,12 +335,17 @@ impl Tcb {
         self.send_buffer().saturating_sub(self.send_queue.len())
     }
 
-    /// Size of the send buffer. Linux `tcp_sndbuf_expand`: room for two windows, 4 MiB at most.
+    /// Size of the send buffer. Linux `tcp_sndbuf_expand`: memory for two windows of segments, each with its heads
+    /// in a block of a power of two; 4 MiB (`tcp_wmem[2]`) at most.
     pub(crate) fn send_buffer(&self) -> usize {
-        const SEGMENT_MEMORY: usize = 2304;
+        /// Linux `MAX_TCP_HEADER` and `struct skb_shared_info`.
+        const HEADS: usize = 640;
+        /// Linux `struct sk_buff`, aligned.
+        const BUFFER_HEAD: usize = 256;
         self.params.settings.send_buffer.unwrap_or_else(|| {
+            let segment_memory = (self.mss() as usize + HEADS).next_power_of_two() + BUFFER_HEAD;
             let segments = (self.congestion.cwnd / self.mss().max(1)).max(10) as usize;
-            (2 * segments * SEGMENT_MEMORY).clamp(16_384, 4 << 20)
+            (2 * segments * segment_memory).clamp(16_384, 4 << 20)
         })
     }
 

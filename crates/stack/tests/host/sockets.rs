@@ -108,6 +108,18 @@ fn options_read_as_on_linux() {
 }
 
 #[test]
+fn the_send_buffer_grows_when_the_connection_is_there() {
+    let mut net = Net::new();
+    let (client, _, _) = net.pair();
+    assert_eq!(net.option(0, client, SOL_SOCKET, 7), 87_040, "as on Linux's Ethernet");
+    let listener = net.listener(0, 80, 5);
+    let near = net.socket(0, STREAM);
+    net.connect(0, near, "127.0.0.1:80".parse().unwrap()).unwrap();
+    net.accept(0, listener);
+    assert_eq!(net.option(0, near, SOL_SOCKET, 7), 2_626_560, "as on Linux's lo");
+}
+
+#[test]
 fn unknown_families_types_and_protocols() {
     let mut net = Net::new();
     for (family, kind, protocol, expected) in [
