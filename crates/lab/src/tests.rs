@@ -225,3 +225,41 @@ fn the_opening_lab_is_the_slides_scene() {
         ]
     );
 }
+
+#[test]
+fn a_spoilt_file_is_a_list_of_problems_or_a_lab() {
+    let try_it = |text: &str| match Lab::parse(text) {
+        Ok(lab) => lab.build(1).start(),
+        Err(problems) => assert!(!problems.is_empty()),
+    };
+    // It has a table of every kind.
+    let whole = library().iter().find(|lab| lab.name == "real-world").unwrap().toml;
+    for (at, _) in whole.char_indices() {
+        let (head, tail) = whole.split_at(at);
+        try_it(head);
+        for c in ['"', '[', '=', '0', '\n', 'å'] {
+            try_it(&format!("{head}{c}{tail}"));
+        }
+    }
+    let lines: Vec<&str> = whole.lines().collect();
+    for i in 0..lines.len() {
+        let without: Vec<&str> = lines.iter().enumerate().filter(|(j, _)| *j != i).map(|(_, l)| *l).collect();
+        try_it(&without.join("\n"));
+    }
+    for prefix in 0..=33 {
+        try_it(&format!("[[host]]\nname = \"a\"\naddress = \"10.0.0.1/{prefix}\"\n[[host]]\nname = \"b\"\n"));
+    }
+}
+
+#[test]
+fn a_gateway_is_the_default_route_of_its_neighbours() {
+    let shipped = library().iter().find(|lab| lab.name == "real-world").unwrap();
+    let world = Lab::parse(shipped.toml).unwrap().build(1);
+    let routes: Vec<String> =
+        world.snapshot()[0].1.routes.iter().map(|(network, hop, _)| format!("{network} {hop:?}")).collect();
+    assert!(routes.contains(&"0.0.0.0/0 Some(10.0.0.1)".to_owned()), "{routes:?}");
+    let sensors = Lab::parse(library()[0].toml).unwrap().build(1);
+    let (_, sensor) = &sensors.snapshot()[0];
+    assert!(sensor.routes.iter().all(|(network, ..)| network.prefix_len > 0), "no gateway, no way out");
+    assert_eq!(sensor.ifaces[1].mac.to_string(), "02:00:00:00:00:11");
+}
