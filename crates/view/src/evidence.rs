@@ -1,6 +1,6 @@
 //! What the network's own state says about a call that failed: one sentence, and the packet to look at.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
@@ -74,18 +74,20 @@ const NO_MISTAKE: [&str; 5] = ["EAGAIN", "EINPROGRESS", "EALREADY", "EINTR", "EI
 /// Follows failed calls.
 #[derive(Clone, Debug, Default)]
 pub struct Failures {
-    open: HashMap<u64, (u64, CallView)>,
+    open: BTreeMap<u64, (u64, CallView)>,
     failed: Vec<Failed>,
     /// Who listened: node, local address, from, until.
     listeners: Vec<Listener>,
     /// Conversation of each TCP socket.
-    sockets: HashMap<(u32, u32), u32>,
+    sockets: BTreeMap<(u32, u32), u32>,
     /// Packets that refuse or reset, newest last: (conversation, packet).
-    resets: HashMap<u32, u64>,
+    resets: BTreeMap<u32, u64>,
     /// Last ICMP error on its way to a node.
-    icmp: HashMap<u32, u64>,
+    icmp: BTreeMap<u32, u64>,
     /// What gateways said last, by the simulated end.
-    gateway: HashMap<String, (String, String)>,
+    gateway: BTreeMap<String, (String, String)>,
+    /// What the relay's policy refused last.
+    not_allowed: Option<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -146,6 +148,9 @@ impl Failures {
                 }
             }
             EventKind::Gateway(g) => {
+                if g.fact == "gateway-not-allowed" {
+                    self.not_allowed = Some(g.target.clone());
+                }
                 self.gateway.insert(g.client.clone(), (g.fact.clone(), g.target.clone()));
             }
             _ => {}
@@ -284,11 +289,11 @@ impl Failures {
     fn not_allowed(&self, f: &Failed, sockets: &SocketsView) -> Option<String> {
         let rows = sockets.hosts.iter().find(|h| h.node == f.call.node)?;
         let local = rows.sockets.iter().find(|s| Some(s.socket) == f.call.socket).map(|s| s.local.as_str());
-        let said = local.and_then(|local| self.gateway.get(local)).or_else(|| {
+        match local.and_then(|local| self.gateway.get(local)) {
+            Some((fact, target)) => (fact == "gateway-not-allowed").then(|| target.clone()),
             // The socket is gone: the last refusal of all.
-            self.gateway.values().find(|(fact, _)| fact == "gateway-not-allowed")
-        });
-        said.filter(|(fact, _)| fact == "gateway-not-allowed").map(|(_, target)| target.clone())
+            None => self.not_allowed.clone(),
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 //! connections get numbers, causes become message keys.
 
 use core::net::{IpAddr, SocketAddr};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use socketlab_dissect::{Analysis, Summary};
 use socketlab_netsim::record::{ExitStatus, NodeId, Record, RecordKind, Stream};
@@ -23,15 +23,15 @@ pub struct Ingest {
     seq: u64,
     programs: Vec<ProgramInfo>,
     /// Program and node of each process.
-    pids: HashMap<Pid, (u32, u32)>,
-    owners: HashMap<IpAddr, u32>,
+    pids: BTreeMap<Pid, (u32, u32)>,
+    owners: BTreeMap<IpAddr, u32>,
     gateway: Option<u32>,
     analysis: Analysis,
     packets: BTreeMap<u64, Packet>,
     /// Conversation of each connected TCP socket.
-    sockets: HashMap<(NodeId, SocketId), u32>,
+    sockets: BTreeMap<(NodeId, SocketId), u32>,
     /// Node of each call that has not returned.
-    calls: HashMap<CallId, u32>,
+    calls: BTreeMap<CallId, u32>,
 }
 
 /// What is known of a packet since its first hop.
@@ -44,7 +44,7 @@ struct Packet {
 impl Ingest {
     /// At the start of a run.
     pub fn new(topology: &TopologyView, programs: &[ProgramInfo]) -> Self {
-        let mut owners = HashMap::new();
+        let mut owners = BTreeMap::new();
         let mut gateway = None;
         for (node, facts) in (0u32..).zip(&topology.nodes) {
             for address in &facts.addresses {
@@ -60,13 +60,13 @@ impl Ingest {
         Ingest {
             seq: 0,
             programs: programs.to_vec(),
-            pids: HashMap::new(),
+            pids: BTreeMap::new(),
             owners,
             gateway,
             analysis: Analysis::new(),
             packets: BTreeMap::new(),
-            sockets: HashMap::new(),
-            calls: HashMap::new(),
+            sockets: BTreeMap::new(),
+            calls: BTreeMap::new(),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Hops joined to journeys: a packet from the node that made it to the one that takes it, over switches and routers.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::event::{Event, EventKind, FrameView, NodeKind, TopologyView};
 
@@ -35,9 +35,9 @@ pub(crate) struct Journeys {
     kinds: Vec<NodeKind>,
     neighbours: Vec<Vec<u32>>,
     /// Distances from each node asked about.
-    known: HashMap<u32, Vec<Option<u32>>>,
-    frames: HashMap<u64, Frame>,
-    makers: HashMap<u64, u32>,
+    known: BTreeMap<u32, Vec<Option<u32>>>,
+    frames: BTreeMap<u64, Frame>,
+    makers: BTreeMap<u64, u32>,
     order: VecDeque<u64>,
     /// The frame delivered last, so that a drop right behind it can be understood.
     last: Option<(u64, Frame)>,
@@ -60,9 +60,9 @@ impl Journeys {
         Journeys {
             kinds: topology.nodes.iter().map(|n| n.kind).collect(),
             neighbours,
-            known: HashMap::new(),
-            frames: HashMap::new(),
-            makers: HashMap::new(),
+            known: BTreeMap::new(),
+            frames: BTreeMap::new(),
+            makers: BTreeMap::new(),
             order: VecDeque::new(),
             last: None,
         }

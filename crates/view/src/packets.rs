@@ -1,6 +1,6 @@
 //! The packet list: each packet once, in Wireshark's columns.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use socketlab_dissect::Expert;
@@ -40,9 +40,9 @@ pub struct PacketRow {
 #[derive(Clone, Debug, Default)]
 pub struct PacketList {
     rows: Vec<PacketRow>,
-    by_packet: HashMap<u64, usize>,
+    by_packet: BTreeMap<u64, usize>,
     /// Packet of each frame that is under way.
-    frames: HashMap<u64, u64>,
+    frames: BTreeMap<u64, u64>,
 }
 
 impl PacketList {

@@ -1,6 +1,6 @@
 //! The timeline: a lane per program with its calls as spans and its host's packets as ticks, idle time cut out.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
@@ -92,10 +92,10 @@ pub struct TimelineBuilder {
     scale: f64,
     units: f64,
     /// Lane and span of each call that has not returned.
-    calls: HashMap<u64, (usize, usize)>,
+    calls: BTreeMap<u64, (usize, usize)>,
     /// Which lane a host's end of a conversation belongs to.
-    owners: HashMap<(u32, u32), usize>,
-    packets: HashMap<u64, Option<u32>>,
+    owners: BTreeMap<(u32, u32), usize>,
+    packets: BTreeMap<u64, Option<u32>>,
 }
 
 impl TimelineBuilder {
@@ -117,9 +117,9 @@ impl TimelineBuilder {
             journeys: Journeys::new(topology),
             scale,
             units: 0.0,
-            calls: HashMap::new(),
-            owners: HashMap::new(),
-            packets: HashMap::new(),
+            calls: BTreeMap::new(),
+            owners: BTreeMap::new(),
+            packets: BTreeMap::new(),
         }
     }
 

@@ -1,6 +1,6 @@
 //! The map of the network: where nodes lie, which frames are under way, which ports are in use.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
@@ -139,7 +139,7 @@ pub struct Flight {
 pub struct Flights {
     /// By `sent`.
     frames: Vec<Frame>,
-    open: HashMap<u64, usize>,
+    open: BTreeMap<u64, usize>,
     /// The longest any frame takes, with the time its loss is shown, in nanoseconds.
     longest: u64,
 }

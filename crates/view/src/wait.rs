@@ -1,6 +1,6 @@
 //! Why a program does not go on: which line, which call, since when, and what it waits for.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
@@ -61,7 +61,7 @@ pub struct Waits {
     /// Packets under way: newest hop of each.
     under_way: BTreeMap<u64, UnderWay>,
     /// Packet of each frame under way.
-    frames: HashMap<u64, u64>,
+    frames: BTreeMap<u64, u64>,
 }
 
 #[derive(Clone, Debug)]

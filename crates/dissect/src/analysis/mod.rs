@@ -8,7 +8,7 @@ mod tcpdump;
 mod tests;
 
 use core::net::{IpAddr, SocketAddr};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use smoltcp::wire::{
@@ -141,13 +141,13 @@ pub struct Analysis {
     /// Conversations so far.
     conversations: u32,
     /// The conversation of each pair of ends; a connection that is opened again gets a new one.
-    current: HashMap<Ends, u32>,
+    current: BTreeMap<Ends, u32>,
     /// Numbers given to connections whose SYN is still to come.
-    announced: HashMap<Ends, u32>,
-    streams: HashMap<u32, Stream>,
+    announced: BTreeMap<Ends, u32>,
+    streams: BTreeMap<u32, Stream>,
     tcpdump: tcpdump::Relative,
     /// ICMP echo requests: (identifier, sequence) → frame.
-    pings: HashMap<(IpAddr, u16, u16), u64>,
+    pings: BTreeMap<(IpAddr, u16, u16), u64>,
 }
 
 /// What an IP header says about the packet inside.

@@ -1,7 +1,7 @@
 //! The line that tcpdump(1) 4.99 prints for a packet with `-n`.
 
 use core::net::{Ipv4Addr, SocketAddr};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use super::options::Options;
 use super::tcp::Segment;
@@ -12,7 +12,7 @@ pub(super) const SACK: &str = "<sack>";
 /// First sequence numbers of each conversation: those of the lower end and of the higher.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Relative {
-    first: HashMap<(SocketAddr, SocketAddr), (u32, u32)>,
+    first: BTreeMap<(SocketAddr, SocketAddr), (u32, u32)>,
 }
 
 impl Relative {

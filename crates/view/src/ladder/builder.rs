@@ -1,6 +1,6 @@
 //! Where everything in a ladder goes. Events come in the order of time, so y only ever grows.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Arrow, ArrowEnd, CallBracket, Gap, Ladder, LadderFilter, Lifeline, RowKind, StateLabel, Tick};
 use crate::event::{CallView, Event, EventKind, FailureView, FrameView, NodeKind, ProgramInfo, TopologyView};
@@ -62,15 +62,15 @@ pub struct LadderBuilder {
     /// Lowest arrow head at each lifeline.
     heads: Vec<f64>,
     tick: f64,
-    lifelines: HashMap<u32, u32>,
+    lifelines: BTreeMap<u32, u32>,
     /// Arrows of each packet that are under way or just ended.
-    arrows: HashMap<u64, Vec<usize>>,
-    calls: HashMap<u64, Pending>,
-    lanes: HashMap<(u32, u32, u32), u32>,
+    arrows: BTreeMap<u64, Vec<usize>>,
+    calls: BTreeMap<u64, Pending>,
+    lanes: BTreeMap<(u32, u32, u32), u32>,
     /// Sockets of the followed conversation.
-    sockets: HashSet<(u32, u32)>,
+    sockets: BTreeSet<(u32, u32)>,
     /// Calls that history shows to be about it.
-    wanted: HashSet<u64>,
+    wanted: BTreeSet<u64>,
 }
 
 /// A call that has not returned.
@@ -103,12 +103,12 @@ impl LadderBuilder {
             gutters: Vec::new(),
             heads: Vec::new(),
             tick: f64::NEG_INFINITY,
-            lifelines: HashMap::new(),
-            arrows: HashMap::new(),
-            calls: HashMap::new(),
-            lanes: HashMap::new(),
-            sockets: HashSet::new(),
-            wanted: HashSet::new(),
+            lifelines: BTreeMap::new(),
+            arrows: BTreeMap::new(),
+            calls: BTreeMap::new(),
+            lanes: BTreeMap::new(),
+            sockets: BTreeSet::new(),
+            wanted: BTreeSet::new(),
         };
         builder.ladder.time.push(0, TOP);
         if builder.filter.conversation.is_none() {
