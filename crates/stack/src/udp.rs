@@ -51,6 +51,10 @@ impl Host {
             Some(id) => vec![id],
             None => Vec::new(),
         };
+        // Nobody here listens to our own broadcast: nothing happened.
+        if chosen.is_empty() && arrived.to_many && self.is_own(source) {
+            return;
+        }
         let passed_over = candidates.into_iter().filter(|id| !chosen.contains(id)).collect();
         self.events.push_back(HostEvent::Demux(Demux { protocol: 17, from, to, chosen: best, passed_over }));
         if chosen.is_empty() {

@@ -43,8 +43,8 @@ pub struct Host {
     pub(crate) reassembly: Reassembly,
     /// Identification of the next IPv4 packet.
     pub(crate) ip_id: u16,
-    /// Packets on their way through `lo`.
-    pub(crate) loopback: VecDeque<Bytes>,
+    /// Packets on their way through `lo`, and copies of our own broadcasts, with the interface they come in by.
+    pub(crate) loopback: VecDeque<(IfaceId, Bytes)>,
     pub(crate) sockets: Sockets,
     /// Deadlines of connections and of blocked calls.
     pub(crate) timers: BTreeSet<(Instant, TimerKey)>,
@@ -232,8 +232,8 @@ impl Host {
     /// Lets everything that happens at this instant happen: packets through `lo`, and sleepers that can go on.
     fn settle(&mut self, now: Instant) {
         loop {
-            if let Some(packet) = self.loopback.pop_front() {
-                self.receive_packet(now, IfaceId(0), packet);
+            if let Some((iface, packet)) = self.loopback.pop_front() {
+                self.receive_packet(now, iface, packet);
             } else if let Some(socket) = self.changed.pop_front() {
                 self.retry_waiters(now, socket);
             } else {

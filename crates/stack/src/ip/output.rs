@@ -140,10 +140,12 @@ impl Host {
         packet.set_dst_addr(header.destination);
         packet.fill_checksum();
         if path.iface == IfaceId(0) {
-            self.loopback.push_back(Bytes::from(frame).slice(ETHERNET_LEN..));
+            self.loopback.push_back((path.iface, Bytes::from(frame).slice(ETHERNET_LEN..)));
             return;
         }
         if path.broadcast {
+            // The sender's own sockets hear it too, as in Linux.
+            self.loopback.push_back((path.iface, Bytes::copy_from_slice(&frame[ETHERNET_LEN..])));
             return self.send_frame(path.iface, MacAddr::BROADCAST, EthernetProtocol::Ipv4, frame);
         }
         if header.destination.is_multicast() {

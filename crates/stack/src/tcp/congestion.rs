@@ -1,10 +1,13 @@
 //! The congestion window: slow start, congestion avoidance and what a loss does to them (RFC 5681). Sizes are octets.
 
+use core::time::Duration;
+
 use crate::host::Profile;
 
 /// The congestion control algorithm and its state.
 #[derive(Clone, Debug)]
 pub(crate) struct Congestion {
+    profile: Profile,
     pub(crate) cwnd: u32,
     pub(crate) ssthresh: u32,
     /// Octets acknowledged since the window last grew, in congestion avoidance.
@@ -13,16 +16,8 @@ pub(crate) struct Congestion {
 
 impl Congestion {
     pub(crate) fn new(profile: Profile, mss: u32) -> Congestion {
-        let cwnd = match profile {
-            // RFC 6928: ten segments.
-            Profile::Linux => 10 * mss,
-            // RFC 5681 3.1.
-            Profile::Rfc if mss > 2190 => 2 * mss,
-            Profile::Rfc if mss > 1095 => 3 * mss,
-            Profile::Rfc => 4 * mss,
-        };
         // RFC 5681 3.1: "arbitrarily high".
-        Congestion { cwnd, ssthresh: u32::MAX, acked: 0 }
+        Congestion { profile, cwnd: initial_window(profile, mss), ssthresh: u32::MAX, acked: 0 }
     }
 
     pub(crate) fn in_slow_start(&self) -> bool {
@@ -66,8 +61,35 @@ impl Congestion {
         self.cwnd = mss;
     }
 
+    /// RFC 5681 4.1 and Linux `tcp_cwnd_restart`: after a pause the window says little; it halves for each RTO of
+    /// silence, down to the initial window.
+    pub(crate) fn after_idle(&mut self, mut idle: Duration, rto: Duration, mss: u32) {
+        if idle <= rto {
+            return;
+        }
+        let restart = self.cwnd.min(initial_window(self.profile, mss));
+        self.ssthresh = self.ssthresh.max(self.cwnd / 4 * 3);
+        while idle > rto && self.cwnd > restart {
+            idle -= rto;
+            self.cwnd /= 2;
+        }
+        self.cwnd = self.cwnd.max(restart);
+        self.acked = 0;
+    }
+
     /// Recovery is over.
     pub(crate) fn on_recovered(&mut self) {
         self.cwnd = self.cwnd.min(self.ssthresh);
+    }
+}
+
+fn initial_window(profile: Profile, mss: u32) -> u32 {
+    match profile {
+        // RFC 6928: ten segments.
+        Profile::Linux => 10 * mss,
+        // RFC 5681 3.1.
+        Profile::Rfc if mss > 2190 => 2 * mss,
+        Profile::Rfc if mss > 1095 => 3 * mss,
+        Profile::Rfc => 4 * mss,
     }
 }

@@ -94,6 +94,10 @@ impl Tcb {
         if self.rtt.srtt.is_none() {
             self.rtt.after_lost_syn();
         }
+        // RFC 5681 3.1: start with one segment if the SYN was lost; Linux wants it lost twice.
+        if self.retransmissions > 1 {
+            self.congestion.cwnd = self.mss();
+        }
         self.rtt.backoff = 0;
         self.timeouts = 0;
         self.stalled_since = None;
@@ -120,25 +124,24 @@ impl Tcb {
             && now - self.ts_recent_at < TIMESTAMP_AGE
         {
             self.report_duplicate(segment);
-            self.acks.now = true;
-            return;
+            return self.answer_invalid(now, segment);
         }
         // Sequence number. Linux's form: a segment that touches the window; what lies outside is cut off later.
         let window_end = self.rcv_adv.max(self.rcv_nxt);
         if segment.end().lt(self.rcv_nxt) || segment.seq.gt(window_end) {
             if !segment.flags.rst {
                 self.report_duplicate(segment);
-                self.acks.now = true;
+                self.answer_invalid(now, segment);
                 self.restart_time_wait(now, segment);
             }
             return;
         }
         if segment.flags.rst {
-            return self.on_reset(segment);
+            return self.on_reset(now, segment);
         }
         // RFC 5961 4.2: a SYN is never believed here.
         if segment.flags.syn {
-            return self.challenge();
+            return self.challenge(now);
         }
         if !segment.flags.ack {
             return;
@@ -186,10 +189,10 @@ impl Tcb {
     }
 
     /// RFC 5961 3.2: only a RST exactly at `rcv_nxt` is believed, others in the window are asked about.
-    fn on_reset(&mut self, segment: &Segment) {
+    fn on_reset(&mut self, now: Instant, segment: &Segment) {
         if segment.seq != self.rcv_nxt {
             if self.state != TcpState::TimeWait {
-                self.challenge();
+                self.challenge(now);
             }
             return;
         }
@@ -210,13 +213,13 @@ impl Tcb {
             self.became_established(now);
         }
         if segment.ack.gt(self.snd_nxt) {
-            self.challenge();
+            self.challenge(now);
             return false;
         }
         if segment.ack.lt(self.snd_una) {
             // RFC 5961 5.2: too old to be a delayed one.
             if segment.ack.lt(self.snd_una - self.max_window) {
-                self.challenge();
+                self.challenge(now);
                 return false;
             }
             return true;

@@ -188,6 +188,10 @@ pub(crate) struct Tcb {
     timeouts: u32,
     /// Window or keep-alive probes in a row without an answer.
     probes: u32,
+    /// When a suspicious segment was last answered.
+    challenged_at: Option<Instant>,
+    /// When new data was last sent.
+    sent_at: Option<Instant>,
     /// When the peer was last heard.
     heard_at: Instant,
     /// When the oldest unanswered segment was first sent.
@@ -256,6 +260,8 @@ impl Tcb {
             congestion: Congestion::new(profile, mss),
             timeouts: 0,
             probes: 0,
+            challenged_at: None,
+            sent_at: None,
             heard_at: now,
             stalled_since: None,
             fin_received: false,

@@ -1,5 +1,7 @@
 //! What may be sent now: windows, Nagle's rule, segment sizes, and the fields of each segment that leaves.
 
+use core::time::Duration;
+
 use super::options::Options;
 use super::recovery::Sent;
 use super::segment::{Flags, Payload, Segment};
@@ -77,6 +79,10 @@ impl Tcb {
         if !self.has_unsent() {
             return false;
         }
+        if self.sent.is_empty() {
+            let idle = self.sent_at.map_or(Duration::ZERO, |at| now - at);
+            self.congestion.after_idle(idle, self.rtt.rto(), self.mss());
+        }
         let unsent = self.queue_end().since(self.snd_nxt);
         let size = self.segment_size();
         let len = unsent.min(size);
@@ -112,6 +118,7 @@ impl Tcb {
             segment = segment.with_fin();
         }
         self.snd_nxt = segment.end();
+        self.sent_at = Some(now);
         self.bytes_sent += u64::from(len);
         self.transmit(now, &segment);
         self.sent.push_back(segment);
@@ -239,9 +246,23 @@ impl Tcb {
         self.copied = (now, 0);
     }
 
-    /// An ACK that answers something suspicious (RFC 5961 3.2, 4.2, 5.2).
-    pub(super) fn challenge(&mut self) {
-        self.acks.now = true;
+    /// An ACK that answers something suspicious (RFC 5961 3.2, 4.2, 5.2), at most one in half a second (Linux
+    /// `tcp_invalid_ratelimit`): two confused ends must not answer each other for ever.
+    pub(super) fn challenge(&mut self, now: Instant) {
+        const INTERVAL: Duration = Duration::from_millis(500);
+        if self.challenged_at.is_none_or(|at| now - at >= INTERVAL) {
+            self.challenged_at = Some(now);
+            self.acks.now = true;
+        }
+    }
+
+    /// An ACK that answers a segment outside the window. Data without SYN cannot be part of a loop of ACKs.
+    pub(super) fn answer_invalid(&mut self, now: Instant, segment: &Segment) {
+        if segment.seq_len() > 0 && !segment.flags.syn {
+            self.acks.now = true;
+        } else {
+            self.challenge(now);
+        }
     }
 
     /// RST with this sequence number, for a segment that cannot belong to us.

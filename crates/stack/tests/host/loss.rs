@@ -188,6 +188,19 @@ fn out_of_order_segments_are_reported_by_sack() {
 }
 
 #[test]
+fn a_pause_shrinks_the_congestion_window_to_its_first_size() {
+    let mut net = Net::new();
+    let (client, server, _) = net.pair();
+    transfer(&mut net, client, server, 200_000);
+    net.run(ms(100));
+    let cwnd = |net: &Net| net.socket_snapshot(0, client).tcb.unwrap().cwnd;
+    assert!(cwnd(&net) > 40 * 1448, "{}", cwnd(&net));
+    net.run(Duration::from_secs(10));
+    net.send(0, client, b"x").unwrap();
+    assert_eq!(cwnd(&net), 10 * 1448);
+}
+
+#[test]
 fn slow_start_doubles_the_window_each_round_trip() {
     let mut net = Net::new();
     let (client, server, _) = net.pair();

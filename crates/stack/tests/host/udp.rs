@@ -126,6 +126,9 @@ fn a_broadcast_reaches_every_listener_and_is_never_refused() {
     assert_eq!(bytes(net.try_recv(1, receivers[0], 9)), "all");
     assert_eq!(errno(net.try_recv(2, receivers[1], 9)), Errno::EAGAIN);
     assert_eq!(net.log.len(), 1, "no ARP, no ICMP");
+    let own = bound(&mut net, 0, "0.0.0.0:9000");
+    send_to(&mut net, 0, sender, b"me too", "10.0.0.255:9000").unwrap();
+    assert_eq!(bytes(net.try_recv(0, own, 9)), "me too");
 }
 
 #[test]
