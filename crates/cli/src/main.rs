@@ -4,6 +4,7 @@
 //! socketlab run LAB      a lab's programs in this machine's Python, in virtual time        run
 //! socketlab labs         the labs that ship with it                                        labs
 //! socketlab new DIR      a lab to begin with                                               labs
+//! socketlab packetdrill  TCP scripts against our stack                                    packetdrill
 //! socketlab serve        the page and the relay                                            socketlab-server
 //! ```
 //!
@@ -11,6 +12,7 @@
 
 mod duration;
 mod labs;
+mod packetdrill;
 mod run;
 
 use std::io::Write as _;
@@ -35,6 +37,8 @@ enum Command {
     Labs,
     /// Write a lab to begin with
     New(labs::NewOptions),
+    /// Run TCP scripts in packetdrill's language against our stack
+    Packetdrill(packetdrill::PacketdrillOptions),
     /// Serve the page, and carry its connections to real servers
     Serve(socketlab_server::ServeOptions),
 }
@@ -44,6 +48,7 @@ fn main() -> ExitCode {
         Command::Run(options) => run::run(&options),
         Command::Labs => labs::list(),
         Command::New(options) => labs::create(&options),
+        Command::Packetdrill(options) => packetdrill::packetdrill(&options),
         Command::Serve(options) => serve(options),
     };
     match result {
