@@ -17,7 +17,6 @@ const NOT_YET: &[(&str, &str)] = &[
     ("open/syn-ack-with-wrong-ack", "the SYN is not sent again early"),
     ("open/mss-of-the-peer", "our window follows the peer's MSS"),
     ("open/simultaneous-open", "the SYN-ACK is not acknowledged"),
-    ("reset/challenge-acks-are-rate-limited", "challenge ACKs are not limited"),
 ];
 
 fn folder() -> PathBuf {
