@@ -9,6 +9,9 @@ pub mod glue;
 pub mod state;
 pub mod texts;
 
+#[cfg(test)]
+wasm_bindgen_test::wasm_bindgen_test_configure!(run_in_browser);
+
 /// Mounts the page into the document's body.
 pub fn start() {
     leptos::mount::mount_to_body(app::App);

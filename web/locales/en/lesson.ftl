@@ -1,3 +1,3 @@
 lesson-title = Lesson
-lesson-do = Do this
+lesson-hint = Hint { $number } of { $all }
 lesson-progress = { $done } of { $all }

@@ -1,3 +1,3 @@
 lesson-title = Uppgift
-lesson-do = Gör så här
+lesson-hint = Ledtråd { $number } av { $all }
 lesson-progress = { $done } av { $all }

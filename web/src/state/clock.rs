@@ -24,6 +24,8 @@ impl ClockFact {
 
 #[cfg(test)]
 mod tests {
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
     use super::*;
 
     fn fact(rate: u64, next: Option<u64>) -> ClockFact {

@@ -71,6 +71,8 @@ impl Consoles {
 
 #[cfg(test)]
 mod tests {
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
     use super::*;
 
     fn lines(said: &[(u32, ConsoleStream, &str)]) -> Vec<(u32, String)> {

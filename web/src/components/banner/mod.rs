@@ -146,10 +146,10 @@ pub fn Banners() -> impl IntoView {
         })
     };
     view! {
+        <span class="hidden-text" data-testid="relay-status" data-state=relay_word>
+            {move || texts.get(&format!("relay-{}", relay_word()))}
+        </span>
         <div class="page__notes">
-            <span class="hidden-text" data-testid="relay-status" data-state=relay_word>
-                {move || texts.get(&format!("relay-{}", relay_word()))}
-            </span>
             {broken_notice}
             {python_notice}
             {relay_notice}

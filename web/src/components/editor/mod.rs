@@ -97,7 +97,9 @@ pub fn Editor() -> impl IntoView {
                     }
                 >
                     <Icon glyph=Signal::derive(move || if running() { Glyph::Stop } else { Glyph::Play }) />
-                    {move || texts.get(if running() { "editor-stop" } else { "editor-run" })}
+                    <span class="editor__run-word">
+                        {move || texts.get(if running() { "editor-stop" } else { "editor-run" })}
+                    </span>
                 </button>
             </div>
             <div class="editor__files">

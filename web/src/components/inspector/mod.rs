@@ -2,15 +2,19 @@
 
 use std::ops::Range;
 
+use leptos::html;
 use leptos::prelude::*;
 use socketlab_view::{Dissection, Field, Layer, LayerLetter, dissect};
 
 use crate::components::icon::{Glyph, Icon};
+use crate::components::size::size_of;
 use crate::state::Page;
 use crate::texts::{Texts, try_text};
 
-/// Octets on a line of the byte view.
-const PER_LINE: usize = 16;
+/// Octets on a line of the byte view, with much and with little room.
+const PER_LINE: (usize, usize) = (16, 8);
+/// From this width on, in CSS pixels, there is much room.
+const WIDE: f64 = 900.0;
 
 /// A packet taken apart.
 #[derive(Clone, PartialEq)]
@@ -65,6 +69,9 @@ fn Opened(taken: Taken, marked: RwSignal<Option<Range<usize>>>, name: RwSignal<S
     let page = Page::here();
     let texts = Texts::here();
     let Taken { number, bytes, dissection } = taken;
+    let place = NodeRef::<html::Section>::new();
+    let size = size_of(place);
+    let per_line = Memo::new(move |_| if size.get().0 >= WIDE { PER_LINE.0 } else { PER_LINE.1 });
     let status = move || {
         let octets = marked.get().map(|range| range.len());
         let name = name.get();
@@ -104,7 +111,7 @@ fn Opened(taken: Taken, marked: RwSignal<Option<Range<usize>>>, name: RwSignal<S
         }
     };
     view! {
-        <section class="inspector" aria-label=move || texts.with("inspector-title", &[("number", &number.to_string())])>
+        <section class="inspector" node_ref=place aria-label=move || texts.with("inspector-title", &[("number", &number.to_string())])>
             <div class="inspector__bar">
                 <h3>{move || texts.with("inspector-title", &[("number", &number.to_string())])}</h3>
                 <span class="inspector__status code" role="status">{status}</span>
@@ -132,7 +139,17 @@ fn Opened(taken: Taken, marked: RwSignal<Option<Range<usize>>>, name: RwSignal<S
                         .collect_view()}
                 </div>
                 <div class="inspector__bytes" role="group" aria-label=move || texts.get("inspector-bytes")>
-                    <ByteLines bytes=bytes letters=letters marked=marked on_byte=on_byte />
+                    {move || {
+                        view! {
+                            <ByteLines
+                                bytes=bytes.clone()
+                                letters=letters.clone()
+                                marked=marked
+                                per_line=per_line.get()
+                                on_byte=on_byte.clone()
+                            />
+                        }
+                    }}
                 </div>
             </div>
         </section>
@@ -213,14 +230,15 @@ fn ByteLines(
     bytes: Vec<u8>,
     letters: Vec<Option<LayerLetter>>,
     marked: RwSignal<Option<Range<usize>>>,
-    on_byte: impl Fn(usize) + Clone + 'static,
+    per_line: usize,
+    on_byte: impl Fn(usize) + Clone + Send + 'static,
 ) -> impl IntoView {
     let on = move |at: usize| marked.with(|marked| marked.as_ref().is_some_and(|range| range.contains(&at)));
     let lines = bytes
-        .chunks(PER_LINE)
+        .chunks(per_line)
         .enumerate()
         .map(|(line, chunk)| {
-            let start = line * PER_LINE;
+            let start = line * per_line;
             let hex = chunk
                 .iter()
                 .enumerate()
@@ -233,7 +251,7 @@ fn ByteLines(
                         Some(LayerLetter::Link) => "byte byte--l",
                         None => "byte",
                     };
-                    let gap = if offset == PER_LINE / 2 { " " } else { "" };
+                    let gap = if offset == 8 { " " } else { "" };
                     let on_byte = on_byte.clone();
                     view! {
                         {gap}

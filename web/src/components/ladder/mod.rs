@@ -13,8 +13,14 @@ use crate::state::Page;
 use crate::texts::Texts;
 use table::LadderTable;
 
-/// Room beside the outer lifelines for calls and times, in CSS pixels.
-const GUTTER: f64 = 168.0;
+/// Room left and right of the outer lifelines for times and the words of calls, in CSS pixels.
+const GUTTERS: (f64, f64) = (178.0, 134.0);
+/// The same where there is no room for words: on a phone, and when there are more than two lifelines.
+const NARROW: (f64, f64) = (74.0, 46.0);
+/// Characters of a call that fit into a gutter.
+const CALL_CHARS: usize = 17;
+/// Width of a character in a label, in CSS pixels.
+const CHAR: f64 = 6.65;
 /// Least distance of two lifelines, in CSS pixels.
 const MIN_GAP: f64 = 96.0;
 /// Distance of the brackets that lie side by side, in CSS pixels.
@@ -36,13 +42,19 @@ pub fn Ladder(
     let following = RwSignal::new(true);
 
     let lifelines = Memo::new(move |_| page.trace.with(|trace| trace.ladder.ladder().lifelines.clone()));
-    let gutter = Memo::new(move |_| if size.get().0 < 520.0 { 84.0 } else { GUTTER });
+    let worded = Memo::new(move |_| lifelines.with(Vec::len) <= 2 && size.get().0 >= 520.0);
+    let gutters = move || if worded.get() { GUTTERS } else { NARROW };
     let width = Memo::new(move |_| {
         let count = lifelines.with(Vec::len);
-        let least = 2.0 * gutter.get() + MIN_GAP * count.saturating_sub(1) as f64;
-        size.get().0.max(least)
+        let (left, right) = gutters();
+        size.get().0.max(left + right + MIN_GAP * count.saturating_sub(1) as f64)
     });
-    let xs = Memo::new(move |_| columns(lifelines.with(Vec::len), width.get(), gutter.get()));
+    let xs = Memo::new(move |_| {
+        let (left, right) = gutters();
+        let shift = left - right;
+        let xs = columns(lifelines.with(Vec::len), width.get() - shift, right);
+        xs.into_iter().map(|x| x + shift).collect::<Vec<_>>()
+    });
     let height = Memo::new(move |_| page.trace.with(|trace| trace.ladder.ladder().height) + 40.0);
     let generation = Memo::new(move |_| page.trace.with(|trace| trace.generation));
     let visible = Memo::new(move |_| {
@@ -178,12 +190,12 @@ pub fn Ladder(
                         <For
                             each=move || visible.get().calls
                             key=move |index| (generation.get_untracked(), *index)
-                            children=move |index| view! { <Call index=index xs=xs lifelines=Memo::new(move |_| lifelines.with(Vec::len)) /> }
+                            children=move |index| view! { <Call index=index xs=xs worded=worded /> }
                         />
                         <For
                             each=move || visible.get().arrows
                             key=move |index| (generation.get_untracked(), *index)
-                            children=move |index| view! { <ArrowLine index=index xs=xs /> }
+                            children=move |index| view! { <ArrowLine index=index xs=xs width=width /> }
                         />
                         <For
                             each=move || visible.get().states
@@ -218,7 +230,7 @@ fn x_of(xs: &[f64], lifeline: u32) -> f64 {
 
 /// A packet's arrow.
 #[component]
-fn ArrowLine(index: usize, xs: Memo<Vec<f64>>) -> impl IntoView {
+fn ArrowLine(index: usize, xs: Memo<Vec<f64>>, width: Memo<f64>) -> impl IntoView {
     let page = Page::here();
     let texts = Texts::here();
     let arrow = Memo::new(move |_| page.trace.with(|trace| trace.ladder.ladder().arrows.get(index).cloned()));
@@ -240,12 +252,22 @@ fn ArrowLine(index: usize, xs: Memo<Vec<f64>>) -> impl IntoView {
         let arrow = arrow.get()?;
         let xs = xs.get();
         let (x0, x1) = (x_of(&xs, arrow.from), x_of(&xs, arrow.to));
-        Some(draw_arrow(page, texts, arrow, x0, x1, done))
+        Some(draw_arrow(page, texts, arrow, (x0, x1), width.get(), done))
     }
 }
 
-fn draw_arrow(page: Page, texts: Texts, arrow: Arrow, x0: f64, x1: f64, done: Memo<f64>) -> impl IntoView {
+fn draw_arrow(
+    page: Page,
+    texts: Texts,
+    arrow: Arrow,
+    (x0, x1): (f64, f64),
+    width: f64,
+    done: Memo<f64>,
+) -> impl IntoView {
     let Arrow { packet, y0, y1, label, label_y, conversation, retransmission, pure_ack, end, .. } = arrow;
+    // The label stays inside the sheet.
+    let half = label.chars().count() as f64 * CHAR / 2.0 + 6.0;
+    let label_x = ((x0 + x1) / 2.0).clamp(half.min(width / 2.0), (width - half).max(width / 2.0));
     let direction = if x1 >= x0 { 1.0 } else { -1.0 };
     let slope = (y1 - y0) / (x1 - x0).abs().max(1.0);
     let lost = match end {
@@ -299,7 +321,7 @@ fn draw_arrow(page: Page, texts: Texts, arrow: Arrow, x0: f64, x1: f64, done: Me
             <path class="ladder__hit" d=format!("M{x0:.1} {y0:.1}L{:.1} {:.1}", whole.0, whole.1) />
             <path class="ladder__shaft" d=path />
             <path class="ladder__tip" d=head />
-            <text class="code" x=(x0 + x1) / 2.0 y=label_y text-anchor="middle">{label}</text>
+            <text class="code" x=label_x y=label_y text-anchor="middle">{label}</text>
             {reason}
         </g>
     }
@@ -307,7 +329,7 @@ fn draw_arrow(page: Page, texts: Texts, arrow: Arrow, x0: f64, x1: f64, done: Me
 
 /// A call's bracket.
 #[component]
-fn Call(index: usize, xs: Memo<Vec<f64>>, lifelines: Memo<usize>) -> impl IntoView {
+fn Call(index: usize, xs: Memo<Vec<f64>>, worded: Memo<bool>) -> impl IntoView {
     let page = Page::here();
     let texts = Texts::here();
     let call = Memo::new(move |_| page.trace.with(|trace| trace.ladder.ladder().calls.get(index).cloned()));
@@ -335,10 +357,8 @@ fn Call(index: usize, xs: Memo<Vec<f64>>, lifelines: Memo<usize>) -> impl IntoVi
                 .is_none_or(|lifeline| lifeline.gutter_left)
         });
         let x = x_of(&xs.get(), call.lifeline);
-        let count = lifelines.get();
-        // Between two lifelines there is no room for words; the bracket stands, the table has the text.
-        let outer = if left { call.lifeline == 0 } else { call.lifeline as usize + 1 == count };
-        Some(draw_call(page, texts, call, x, left, outer, bottom))
+        // Between lifelines there is no room for words: the bracket stands, and the table has them.
+        Some(draw_call(page, texts, call, x, left, worded.get(), bottom))
     }
 }
 
@@ -348,7 +368,7 @@ fn draw_call(
     call: CallBracket,
     x: f64,
     left: bool,
-    outer: bool,
+    worded: bool,
     bottom: Memo<f64>,
 ) -> impl IntoView {
     let CallBracket {
@@ -380,13 +400,13 @@ fn draw_call(
     let title = format!("{place} {label} {result}");
     let anchor = if left { "end" } else { "start" };
     let text_x = spine + side * 7.0;
-    let words = outer.then(|| {
+    let words = worded.then(|| {
         let same_row = (label_y - result_y).abs() < 1.0;
         let shown = if same_row && !result.is_empty() { format!("{label} {result}") } else { label.clone() };
         let below = (!same_row && !result.is_empty()).then(|| {
             view! {
                 <text class="ladder__result code" class:ladder__result--bad=failed x=text_x y=result_y text-anchor=anchor>
-                    {shorten(&result, 22)}
+                    {shorten(&result, CALL_CHARS)}
                 </text>
             }
         });
@@ -398,7 +418,7 @@ fn draw_call(
             }
         });
         view! {
-            <text class="code" class:ladder__result--bad=failed x=text_x y=label_y text-anchor=anchor>{shorten(&shown, 22)}</text>
+            <text class="code" class:ladder__result--bad=failed x=text_x y=label_y text-anchor=anchor>{shorten(&shown, CALL_CHARS)}</text>
             {below}
             {waits}
         }

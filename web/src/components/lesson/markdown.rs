@@ -1,23 +1,33 @@
-//! A lesson's Markdown as HTML, with its task list (`- [ ] ...`) set apart. The texts ship with the product or come
-//! from a teacher's file, so HTML inside them is shown as text.
+//! A lesson's Markdown as HTML, with its tasks and hints set apart: the numbered list under the first `##`, and under
+//! the second. The texts ship with the product or come from a teacher's file, so HTML inside them is shown as text.
 
-use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd, html};
+use pulldown_cmark::{Event, HeadingLevel, Options, Parser, Tag, TagEnd, html};
 
-/// A lesson in three pieces.
+/// A numbered list and its heading.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Steps {
+    /// Text of the heading.
+    pub(super) title: String,
+    /// HTML of each step.
+    pub(super) steps: Vec<String>,
+}
+
+/// A lesson in its pieces.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Parts {
     /// HTML before the tasks.
     pub(super) before: String,
-    /// HTML of each task.
-    pub(super) tasks: Vec<String>,
-    /// HTML after the tasks.
+    /// What to do.
+    pub(super) tasks: Steps,
+    /// What helps.
+    pub(super) hints: Steps,
+    /// HTML of all that follows the tasks and is no hint.
     pub(super) after: String,
 }
 
 /// Takes a lesson apart.
 pub(super) fn parts(markdown: &str) -> Parts {
-    let options = Options::ENABLE_TASKLISTS | Options::ENABLE_TABLES;
-    let events: Vec<Event<'_>> = Parser::new_ext(markdown, options)
+    let events: Vec<Event<'_>> = Parser::new_ext(markdown, Options::ENABLE_TABLES)
         .map(|event| match event {
             Event::Html(text) | Event::InlineHtml(text) => Event::Text(text),
             other => other,
@@ -25,63 +35,66 @@ pub(super) fn parts(markdown: &str) -> Parts {
         .collect();
     let mut parts = Parts::default();
     let mut rest: Vec<Event<'_>> = Vec::new();
+    let mut found = 0;
     let mut at = 0;
-    while at < events.len() {
-        if let Some(end) = task_list_end(&events, at) {
-            if parts.tasks.is_empty() {
+    while let Some(event) = events.get(at) {
+        if found < 2
+            && let Some((steps, next)) = steps(&events, at)
+        {
+            if found == 0 {
                 parts.before = render(std::mem::take(&mut rest));
+                parts.tasks = steps;
+            } else {
+                parts.hints = steps;
             }
-            parts.tasks.extend(tasks(&events[at + 1..end]));
-            at = end + 1;
+            found += 1;
+            at = next;
         } else {
-            rest.push(events[at].clone());
+            rest.push(event.clone());
             at += 1;
         }
     }
-    if parts.tasks.is_empty() {
-        parts.before = render(rest);
+    let html = render(rest);
+    if found == 0 {
+        parts.before = html;
     } else {
-        parts.after = render(rest);
+        parts.after = html;
     }
     parts
 }
 
-/// Where the list that begins at `start` ends, if it is a list with tasks.
-fn task_list_end(events: &[Event<'_>], start: usize) -> Option<usize> {
-    if !matches!(events.get(start)?, Event::Start(Tag::List(_))) {
+/// A second-level heading with a numbered list right after it, at `start`; and where it ends.
+fn steps(events: &[Event<'_>], start: usize) -> Option<(Steps, usize)> {
+    if !matches!(events.get(start)?, Event::Start(Tag::Heading { level: HeadingLevel::H2, .. })) {
         return None;
     }
-    let mut depth = 0_usize;
-    let mut has_task = false;
-    for (offset, event) in events.get(start..)?.iter().enumerate() {
-        match event {
-            Event::Start(Tag::List(_)) => depth += 1,
-            Event::TaskListMarker(_) => has_task = true,
-            Event::End(TagEnd::List(_)) => {
-                depth -= 1;
-                if depth == 0 {
-                    return has_task.then_some(start + offset);
-                }
-            }
+    let mut title = String::new();
+    let mut at = start + 1;
+    loop {
+        match events.get(at)? {
+            Event::End(TagEnd::Heading(_)) => break,
+            Event::Text(text) | Event::Code(text) => title.push_str(text),
             _ => {}
         }
+        at += 1;
     }
-    None
-}
-
-fn tasks(events: &[Event<'_>]) -> Vec<String> {
-    let mut found = Vec::new();
+    at += 1;
+    if !matches!(events.get(at)?, Event::Start(Tag::List(Some(_)))) {
+        return None;
+    }
+    at += 1;
+    let mut steps = Vec::new();
     let mut item: Vec<Event<'_>> = Vec::new();
     let mut depth = 0_usize;
-    for event in events {
-        match event {
+    loop {
+        match events.get(at)? {
+            Event::End(TagEnd::List(_)) if depth == 0 => break,
             Event::Start(Tag::Item) if depth == 0 => depth = 1,
             Event::End(TagEnd::Item) if depth == 1 => {
                 depth = 0;
-                found.push(render(std::mem::take(&mut item)));
+                steps.push(render(std::mem::take(&mut item)));
             }
-            Event::TaskListMarker(_) if depth == 1 => {}
-            // A loose list wraps each task in a paragraph.
+            // A loose list wraps each step in a paragraph.
             Event::Start(Tag::Paragraph) | Event::End(TagEnd::Paragraph) if depth == 1 => {}
             other => {
                 match other {
@@ -92,8 +105,9 @@ fn tasks(events: &[Event<'_>]) -> Vec<String> {
                 item.push(other.clone());
             }
         }
+        at += 1;
     }
-    found
+    Some((Steps { title, steps }, at + 1))
 }
 
 fn render(events: Vec<Event<'_>>) -> String {
@@ -104,21 +118,28 @@ fn render(events: Vec<Event<'_>>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
     use super::*;
 
     #[test]
-    fn tasks_are_set_apart_from_the_text() {
-        let parts = parts("One **port**.\n\n- [ ] Run `server.py`.\n- [x] Look.\n\nA hint.\n");
+    fn tasks_and_hints_are_set_apart_from_the_text() {
+        let parts = parts(
+            "One **port**.\n\n## Do this\n\n1. Run `a.py`.\n2. Look.\n\n## Hints\n\n1. Four things.\n\nEnd.\n",
+        );
         assert_eq!(parts.before, "<p>One <strong>port</strong>.</p>\n");
-        assert_eq!(parts.tasks, ["Run <code>server.py</code>.", "Look."]);
-        assert_eq!(parts.after, "<p>A hint.</p>\n");
+        assert_eq!(parts.tasks.title, "Do this");
+        assert_eq!(parts.tasks.steps, ["Run <code>a.py</code>.", "Look."]);
+        assert_eq!(parts.hints.title, "Hints");
+        assert_eq!(parts.hints.steps, ["Four things."]);
+        assert_eq!(parts.after, "<p>End.</p>\n");
     }
 
     #[test]
     fn a_lesson_without_tasks_is_all_text() {
-        let parts = parts("- a\n- b\n");
-        assert!(parts.tasks.is_empty());
-        assert!(parts.before.contains("<li>a</li>"));
+        let parts = parts("- a\n\n1. b\n");
+        assert!(parts.tasks.steps.is_empty());
+        assert!(parts.before.contains("<li>b</li>"));
     }
 
     #[test]
@@ -126,5 +147,15 @@ mod tests {
         let parts = parts("<script>alert(1)</script>\n\nx <img src=y onerror=z>\n");
         assert!(!parts.before.contains("<script"));
         assert!(!parts.before.contains("<img"));
+    }
+
+    #[test]
+    fn every_shipped_lesson_has_as_many_tasks_and_hints_in_both_languages() {
+        for lab in socketlab_lab::library() {
+            let (en, sv) = (super::parts(lab.en.body), super::parts(lab.sv.body));
+            assert!(!en.tasks.steps.is_empty(), "{}", lab.name);
+            assert_eq!(en.tasks.steps.len(), sv.tasks.steps.len(), "{}", lab.name);
+            assert_eq!(en.hints.steps.len(), sv.hints.steps.len(), "{}", lab.name);
+        }
     }
 }

@@ -31,7 +31,7 @@ pub fn Lesson() -> impl IntoView {
         let kept = glue::setting(&format!("done.{}", page.lab_name.get())).unwrap_or_default();
         done.set(kept.chars().map(|mark| mark == '1').collect());
     });
-    let count = move || parts.with(|parts| parts.tasks.len());
+    let count = move || parts.with(|parts| parts.tasks.steps.len());
     let is_done = move |index: usize| done.with(|done| done.get(index).copied().unwrap_or(false));
     let toggle = move |index: usize| {
         done.update(|done| {
@@ -47,12 +47,13 @@ pub fn Lesson() -> impl IntoView {
     let first_open = move || (0..count()).find(|index| !is_done(*index));
     let tasks = move || {
         let tasks = parts.with(|parts| parts.tasks.clone());
-        (!tasks.is_empty()).then(|| {
+        (!tasks.steps.is_empty()).then(|| {
             view! {
                 <section class="lesson__task">
-                    <h2>{move || texts.get("lesson-do")}</h2>
+                    <h2>{tasks.title}</h2>
                     <ol>
                         {tasks
+                            .steps
                             .into_iter()
                             .enumerate()
                             .map(|(index, html)| {
@@ -105,8 +106,48 @@ pub fn Lesson() -> impl IntoView {
                 <h1>{move || text().map(|text| text.title)}</h1>
                 <div class="lesson__text" inner_html=move || parts.with(|parts| parts.before.clone())></div>
                 {tasks}
+                <Hints parts=parts />
                 <div class="lesson__text" inner_html=move || parts.with(|parts| parts.after.clone())></div>
             </div>
         </section>
+    }
+}
+
+/// The hints, one at a time: the next one only when asked for.
+#[component]
+fn Hints(parts: Memo<markdown::Parts>) -> impl IntoView {
+    let texts = Texts::here();
+    let shown = RwSignal::new(0_usize);
+    let hints = Memo::new(move |_| parts.with(|parts| parts.hints.clone()));
+    Effect::new(move |_| {
+        let _other_lesson = hints.with(|hints| hints.title.clone());
+        shown.set(0);
+    });
+    let all = move || hints.with(|hints| hints.steps.len());
+    view! {
+        <Show when=move || { all() > 0 }>
+            <section class="lesson__hints" data-testid="hints">
+                <ol>
+                    {move || {
+                        let count = shown.get();
+                        hints
+                            .get()
+                            .steps
+                            .into_iter()
+                            .take(count)
+                            .map(|html| view! { <li inner_html=html></li> })
+                            .collect_view()
+                    }}
+                </ol>
+                <Show when=move || shown.get() < all()>
+                    <button type="button" class="button button--small" on:click=move |_| shown.update(|shown| *shown += 1)>
+                        {move || {
+                            let next = (shown.get() + 1).to_string();
+                            texts.with("lesson-hint", &[("number", &next), ("all", &all().to_string())])
+                        }}
+                    </button>
+                </Show>
+            </section>
+        </Show>
     }
 }

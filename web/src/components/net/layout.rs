@@ -58,16 +58,34 @@ impl Rect {
     }
 }
 
+/// Height of a box's name where there is no room for the address.
+const NAME_LINE: f64 = 27.0;
+/// Least distance of two boxes of a column.
+const GAP: f64 = 7.0;
+
+/// Is a column too high for the map, so that its boxes show their names only?
+pub fn is_crowded(places: &[Place], needs: &[Need], height: f64) -> bool {
+    [Side::Clients, Side::Middle, Side::Servers, Side::Gateways].into_iter().any(|side| {
+        let column = places.iter().zip(needs).filter(|(place, _)| place.side == side);
+        let total: f64 = column.map(|(_, need)| extent(need, false).1 + GAP).sum();
+        total > height
+    })
+}
+
 /// The boxes of all nodes in a map of this size. Boxes of one column do not overlap as long as there is room.
 pub fn boxes(places: &[Place], needs: &[Need], size: (f64, f64)) -> Vec<Rect> {
     let (width, height) = size;
+    let crowded = is_crowded(places, needs, height);
+    // The outermost columns go to the edges: links get all the room there is.
+    let low = places.iter().map(|place| place.x).fold(f64::INFINITY, f64::min);
+    let high = places.iter().map(|place| place.x).fold(f64::NEG_INFINITY, f64::max);
+    let across = |x: f64| if high > low { (x - low) / (high - low) } else { 0.5 };
     let mut rects: Vec<Rect> = places
         .iter()
         .zip(needs)
         .map(|(place, need)| {
-            let (w, h) = extent(need);
-            // The middle of a node lies between the margins, so that 0 and 1 put its box at the edge.
-            let x = MARGIN + place.x * (width - 2.0 * MARGIN - w).max(0.0);
+            let (w, h) = extent(need, crowded);
+            let x = MARGIN + across(place.x) * (width - 2.0 * MARGIN - w).max(0.0);
             let y = MARGIN + place.y * (height - 2.0 * MARGIN) - h / 2.0;
             Rect { x, y: y.clamp(MARGIN / 2.0, (height - h - MARGIN / 2.0).max(MARGIN / 2.0)), w, h }
         })
@@ -82,7 +100,6 @@ pub fn boxes(places: &[Place], needs: &[Need], size: (f64, f64)) -> Vec<Rect> {
 
 /// Pushes the boxes of a column apart, then up again where they left the map.
 fn spread(rects: &mut [Rect], column: &[usize], height: f64) {
-    const GAP: f64 = 8.0;
     let overlap = |rects: &[Rect], a: usize, b: usize| {
         rects[a].x < rects[b].x + rects[b].w && rects[b].x < rects[a].x + rects[a].w
     };
@@ -101,13 +118,37 @@ fn spread(rects: &mut [Rect], column: &[usize], height: f64) {
     }
 }
 
-fn extent(need: &Need) -> (f64, f64) {
+fn extent(need: &Need, crowded: bool) -> (f64, f64) {
     if need.dot {
         return (12.0, 12.0);
     }
     let w = (need.chars as f64 * 7.0 + 34.0).clamp(112.0, 190.0);
     let lines = need.lines as f64 * PORT_LINE;
-    (w, NAME_LINES + if need.lines > 0 { lines + 8.0 } else { 0.0 })
+    let names = if crowded && need.lines == 0 { NAME_LINE } else { NAME_LINES };
+    (w, names + if need.lines > 0 { lines + 8.0 } else { 0.0 })
+}
+
+/// Height of a frame.
+pub const FRAME: f64 = 34.0;
+
+/// Moves frames that would cover an earlier one up or down, by whole heights. Each is (middle, width).
+pub fn apart(frames: &mut [((f64, f64), f64)]) {
+    const STEP: f64 = FRAME + 4.0;
+    for index in 1..frames.len() {
+        let (before, rest) = frames.split_at_mut(index);
+        let Some((middle, width)) = rest.first_mut() else { continue };
+        let (x, y) = *middle;
+        let free = |y: f64| {
+            before.iter().all(|((other_x, other_y), other_width)| {
+                (other_x - x).abs() >= (*width + other_width) / 2.0 + 3.0 || (other_y - y).abs() >= STEP - 1.0
+            })
+        };
+        // Down, up, further down, further up; a crowd that finds no room stays where it is.
+        let tries = [0.0, 1.0, -1.0, 2.0, -2.0, 3.0, -3.0];
+        if let Some(found) = tries.into_iter().map(|step| y + step * STEP).find(|y| free(*y)) {
+            middle.1 = found;
+        }
+    }
 }
 
 /// Where a frame is on a link: the part `progress` of the way, on its own side of the line so that two directions do
@@ -122,6 +163,8 @@ pub fn on_link(from: (f64, f64), to: (f64, f64), progress: f64) -> (f64, f64) {
 
 #[cfg(test)]
 mod tests {
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
     use super::*;
 
     fn host(lines: usize) -> Need {
@@ -157,6 +200,13 @@ mod tests {
         assert_eq!(rect.port_towards((400.0, 0.0)), (150.0, 120.0));
         assert_eq!(rect.port_towards((0.0, 0.0)), (100.0, 120.0));
         assert_eq!(rect.port_towards((120.0, 300.0)), (125.0, 140.0));
+    }
+
+    #[test]
+    fn frames_at_the_same_place_are_stacked() {
+        let mut frames = [((100.0, 100.0), 90.0), ((104.0, 100.0), 90.0), ((300.0, 100.0), 90.0)];
+        apart(&mut frames);
+        assert_eq!(frames.map(|((_, y), _)| y), [100.0, 138.0, 100.0]);
     }
 
     #[test]

@@ -96,23 +96,22 @@ pub fn Net() -> impl IntoView {
         let lens = page.lens.get();
         let followed = page.selection.with(|selection| selection.conversation);
         let marked = page.selection.with(|selection| selection.packet);
-        flights
-            .get()
-            .into_iter()
-            .filter_map(|flight| {
+        let emphasis = Emphasis { followed, marked };
+        let mut frames: Vec<frame::Drawn> = flights.with(|flights| {
+            let prepared = flights.iter().filter_map(|flight| {
                 let (a, b) = ends(&rects, flight.from, flight.to)?;
                 let at = layout::on_link(a, b, flight.progress);
-                Some(frame::draw(
-                    page,
-                    texts,
-                    &flight,
-                    lens,
-                    at,
-                    size.get_untracked(),
-                    Emphasis { followed, marked },
-                ))
-            })
-            .collect_view()
+                Some(frame::prepare(page, texts, flight, lens, at, emphasis))
+            });
+            prepared.collect()
+        });
+        let mut places: Vec<((f64, f64), f64)> = frames.iter().map(|frame| (frame.at, frame.width)).collect();
+        layout::apart(&mut places);
+        for (frame, (at, _)) in frames.iter_mut().zip(places) {
+            frame.at = at;
+        }
+        let size = size.get_untracked();
+        frames.into_iter().map(|frame| frame::draw(frame, size)).collect_view()
     };
     // One listener for all frames: they come and go many times a second.
     let on_click = move |event: ev::MouseEvent| {
@@ -358,6 +357,14 @@ fn Node(
             </g>
         }
     });
+    // In a crowded map a box has room for its name only.
+    let address = (h >= NAME_LINES).then(|| {
+        view! {
+            <text class="code muted net__address" x=x + 13.0 y=y + 33.0>
+                {subtitle}
+            </text>
+        }
+    });
     let class = match node.kind {
         NodeKind::Host => "net__box",
         NodeKind::Switch => "net__box net__box--switch",
@@ -396,7 +403,7 @@ fn Node(
             <rect class=class x=x y=y width=w height=h rx="9" />
             {cloud}
             <text class="net__name" x=x + 13.0 y=y + 18.0>{node.name}</text>
-            <text class="code muted net__address" x=x + 13.0 y=y + 33.0>{subtitle}</text>
+            {address}
             {life}
         </g>
         {port_lines}

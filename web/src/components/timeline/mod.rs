@@ -61,7 +61,11 @@ pub fn TimelinePanel() -> impl IntoView {
                     let x = width * step as f64 / count as f64;
                     let at = timeline.time.time(x / factor);
                     view! {
-                        <text class="timeline__figure code" x=NAMES + x y=lanes.get() as f64 * LANE + 17.0>
+                        <text
+                            class="timeline__figure code"
+                            x=NAMES + x
+                            text-anchor=if step == 0 { "start" } else if step == count { "end" } else { "middle" }
+                            y=lanes.get() as f64 * LANE + 17.0>
                             {texts.milliseconds(at, 1)}
                             {if step == count { " ms" } else { "" }}
                         </text>
