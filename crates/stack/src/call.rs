@@ -60,7 +60,8 @@ pub enum Call {
     SetSockOpt { fd: Fd, level: i32, name: i32, value: Bytes },
     /// shutdown(2): 0 `SHUT_RD`, 1 `SHUT_WR`, 2 `SHUT_RDWR`.
     Shutdown { fd: Fd, how: i32 },
-    /// send(2). Answers with how many octets were taken; blocks only while none can be.
+    /// send(2). Answers with how many octets were taken. Without a time-out it waits until all are; with one it takes
+    /// what there is room for, and waits only while there is none.
     Send { fd: Fd, data: Bytes, flags: i32, timeout: Option<Duration> },
     /// sendto(2).
     SendTo { fd: Fd, data: Bytes, flags: i32, addr: SockAddr, timeout: Option<Duration> },

@@ -421,3 +421,19 @@ fn a_clone_goes_on_by_itself() {
     net.hosts[1] = copy;
     assert_eq!(bytes(net.recv(1, server, 99)), "before");
 }
+
+#[test]
+fn the_rfc_profile_takes_the_rfcs_numbers() {
+    let config = |seed| HostConfig { seed, profile: Profile::Rfc, ..HostConfig::default() };
+    let mut net = Net::with(vec![config(1), config(2)]);
+    let (client, server, _) = net.pair();
+    let tcb = net.socket_snapshot(0, client).tcb.unwrap();
+    assert_eq!((tcb.cwnd, tcb.rto), (3 * 1448, Duration::from_secs(1)));
+    net.close(0, client);
+    net.run(ms(50));
+    net.close(1, server);
+    net.run(Duration::from_secs(239));
+    assert_eq!(net.kernel_states(0), [TcpState::TimeWait]);
+    net.run(Duration::from_secs(2));
+    assert_eq!(net.kernel_states(0), []);
+}
