@@ -8,15 +8,8 @@ use socketlab_packetdrill::{Comparison, Verdict, run_script, run_script_with};
 const NOT_YET: &[(&str, &str)] = &[
     ("close/three-segments", "the ACK of a FIN is not delayed"),
     ("open/fin-with-third-ack", "the ACK of a FIN is not delayed"),
-    ("data/fin-out-of-order", "the SACK block leaves out the FIN"),
     ("data/msg-more", "MSG_MORE is ignored"),
     ("loss/icmp-frag-needed", "path MTU discovery is not there"),
-    ("loss/user-timeout", "the user timeout waits for the next retransmission"),
-    ("open/ack-in-syn-sent", "the SYN is not sent again early"),
-    ("open/rst-with-wrong-ack-in-syn-sent", "the SYN is not sent again early"),
-    ("open/syn-ack-with-wrong-ack", "the SYN is not sent again early"),
-    ("open/mss-of-the-peer", "our window follows the peer's MSS"),
-    ("open/simultaneous-open", "the SYN-ACK is not acknowledged"),
 ];
 
 fn folder() -> PathBuf {

@@ -13,6 +13,9 @@ use crate::time::Instant;
 /// RFC 7323 5.5: a timestamp older than this says nothing.
 const TIMESTAMP_AGE: core::time::Duration = core::time::Duration::from_secs(24 * 24 * 3600);
 
+/// Linux `TCP_TIMEOUT_MIN`: two of its ticks of 4 ms.
+const SYN_AGAIN: core::time::Duration = core::time::Duration::from_millis(8);
+
 impl Tcb {
     /// A segment of this connection arrived; its checksum is right.
     pub(crate) fn on_segment(&mut self, now: Instant, segment: &Segment) {
@@ -57,6 +60,10 @@ impl Tcb {
         if segment.flags.ack && !acceptable {
             if !segment.flags.rst {
                 self.refuse(segment);
+            }
+            // Linux: an old connection answered; our RST may have cleared the way, so ask again soon, once.
+            if self.timeouts == 0 {
+                self.rtx_timer = Some(now + SYN_AGAIN);
             }
             return;
         }
@@ -169,6 +176,8 @@ impl Tcb {
                 self.measure(now, segment, acked);
                 self.rtx_timer = None;
                 self.became_established(now);
+                // The peer waits for this ACK, as after any SYN (RFC 9293 3.5 figure 7).
+                self.acks.now = true;
             }
             return;
         }

@@ -223,7 +223,8 @@ impl Tcb {
         let mut tcb = Tcb::new(now, params, TcpState::Listen);
         tcb.take_syn(now, syn);
         if tcb.params.settings.recv_buffer.is_none() {
-            let mss = tcb.mss() as usize;
+            // Linux `tcp_openreq_init_rwin`: whole segments of our own MSS, less the timestamps.
+            let mss = tcb.params.mss as usize - if tcb.timestamps { 12 } else { 0 };
             tcb.recv_space = 65_535 / mss * mss;
         }
         tcb.enter(TcpState::SynReceived);

@@ -194,7 +194,14 @@ impl Tcb {
             return Vec::new();
         }
         let room = if self.timestamps { 3 } else { 4 };
-        let held = self.out_of_order.ranges().iter().copied();
+        let fin = self.out_of_order.fin;
+        // The FIN takes a number, too: alone in its block if data before it is missing.
+        let alone = fin.filter(|fin| {
+            fin.gt(self.rcv_nxt) && !self.out_of_order.ranges().iter().any(|(_, right)| right == fin)
+        });
+        let alone = alone.map(|fin| (fin, fin + 1));
+        let with_fin = |(left, right)| (left, if fin == Some(right) { right + 1 } else { right });
+        let held = alone.into_iter().chain(self.out_of_order.ranges().iter().copied().map(with_fin));
         self.duplicate.into_iter().chain(held).take(room).collect()
     }
 

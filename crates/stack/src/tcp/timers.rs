@@ -121,6 +121,10 @@ impl Tcb {
         }
         self.resend(now, 0);
         self.rtx_timer = Some(now + self.rtt.rto());
+        // Linux `tcp_clamp_rto_to_user_timeout`: the end comes when the option says, not with the next try.
+        if let Some(since) = self.stalled_since.filter(|_| !limit.is_zero() && self.synchronized()) {
+            self.rtx_timer = self.rtx_timer.map(|at| at.min(since + limit));
+        }
     }
 
     /// The window is closed (or the queue is corked) and nothing is in flight: sends what fits, else asks.
