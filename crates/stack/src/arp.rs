@@ -3,7 +3,7 @@
 
 use core::net::Ipv4Addr;
 use core::time::Duration;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
 use smoltcp::wire::{ArpHardware, ArpOperation, ArpPacket, EthernetProtocol};
@@ -53,6 +53,8 @@ pub(crate) struct Due {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Neighbours {
     table: BTreeMap<(IfaceId, Ipv4Addr), Neighbour>,
+    /// Open questions by the moment they are due.
+    due: BTreeSet<(Instant, (IfaceId, Ipv4Addr))>,
 }
 
 impl Neighbours {
@@ -82,6 +84,7 @@ impl Neighbours {
             }
             None => {
                 let waiting = VecDeque::from([frame]);
+                self.due.insert((now + INTERVAL, key));
                 self.table.insert(key, Neighbour::Asked { tries: 1, next: now + INTERVAL, source, waiting });
                 Resolved::Waits { ask: true }
             }
@@ -100,39 +103,37 @@ impl Neighbours {
             return VecDeque::new();
         }
         match self.table.insert(key, Neighbour::Known(mac)) {
-            Some(Neighbour::Asked { waiting, .. }) => waiting,
+            Some(Neighbour::Asked { waiting, next, .. }) => {
+                self.due.remove(&(next, key));
+                waiting
+            }
             _ => VecDeque::new(),
         }
     }
 
     /// The earliest moment at which a question is asked again, or given up.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.table
-            .values()
-            .filter_map(|neighbour| match neighbour {
-                Neighbour::Asked { next, .. } => Some(*next),
-                Neighbour::Known(_) => None,
-            })
-            .min()
+        self.due.first().map(|(at, _)| *at)
     }
 
     /// Runs what is due.
     pub(crate) fn on_timer(&mut self, now: Instant) -> Due {
         let Due { mut ask, mut failed } = Due::default();
-        self.table.retain(|(iface, ip), neighbour| {
-            let Neighbour::Asked { tries, next, source, waiting } = neighbour else { return true };
-            if *next > now {
-                return true;
+        while let Some(&(at, key)) = self.due.first().filter(|(at, _)| *at <= now) {
+            self.due.remove(&(at, key));
+            let Some(Neighbour::Asked { tries, next, source, waiting }) = self.table.get_mut(&key) else {
+                continue;
+            };
+            if *tries < TRIES {
+                *tries += 1;
+                *next = now + INTERVAL;
+                self.due.insert((*next, key));
+                ask.push((key.0, key.1, *source));
+            } else {
+                failed.extend(waiting.drain(..).map(|frame| (key.1, frame)));
+                self.table.remove(&key);
             }
-            if *tries >= TRIES {
-                failed.extend(waiting.drain(..).map(|frame| (*ip, frame)));
-                return false;
-            }
-            *tries += 1;
-            *next = now + INTERVAL;
-            ask.push((*iface, *ip, *source));
-            true
-        });
+        }
         Due { ask, failed }
     }
 }

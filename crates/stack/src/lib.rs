@@ -6,6 +6,15 @@
 //! Call ▸ socket ▸ tcp | udp | icmp ▸ ip ▸ arp ▸ ethernet ▸ frame
 //! ```
 //!
+//! | room | what it does |
+//! |---|---|
+//! | `host` | the public face: system calls, timers, gateway mode, snapshots |
+//! | `socket` | descriptors, names, options, queues, readiness, calls that sleep; segments to sockets |
+//! | `tcp` | one connection: segment in, segment out, loss recovery, congestion, timers |
+//! | `udp`, `icmp` | datagrams; echo, errors out, errors in to the socket they are about |
+//! | `ip` | interfaces, routes, packets in and out, fragments, `lo` |
+//! | `arp` | neighbours and packets that wait for them |
+//!
 //! Left out on purpose: a clock, random numbers, threads. Time and bytes come in; frames, deadlines and events are
 //! polled out. Same input, same output, byte for byte.
 

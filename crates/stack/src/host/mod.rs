@@ -179,12 +179,15 @@ impl Host {
         self.completions.pop_front()
     }
 
-    /// The caller of a blocked call was interrupted: forgets it; no completion will come.
-    pub fn cancel(&mut self, now: Instant, id: CallId) {
-        if let Some(pending) = self.waiters.remove(&id) {
+    /// The caller of a blocked call was interrupted: forgets it; no completion will come. If the call had done a part
+    /// of its work (octets taken by send, octets read with `MSG_WAITALL`), that part is its answer, not `EINTR`.
+    pub fn cancel(&mut self, now: Instant, id: CallId) -> Option<Ret> {
+        let part = self.waiters.remove(&id).and_then(|pending| {
             self.forget(now, id, &pending);
-        }
+            pending.part()
+        });
         self.settle(now);
+        part
     }
 
     /// A process ended: its blocked calls are forgotten and its descriptors closed, as the kernel does.

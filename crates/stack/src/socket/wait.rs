@@ -26,6 +26,16 @@ pub(crate) struct Pending {
     pub(crate) read: Vec<Bytes>,
 }
 
+impl Pending {
+    /// What it has done so far, if that is an answer.
+    pub(crate) fn part(&self) -> Option<Ret> {
+        if self.taken > 0 {
+            return Some(Ret::Len(self.taken));
+        }
+        (!self.read.is_empty()).then(|| Ret::Data(self.read.concat().into(), None, 0))
+    }
+}
+
 /// How an attempt ended.
 pub(crate) enum Attempt {
     Done(Result<Ret, Failure>),
@@ -127,13 +137,10 @@ impl Host {
     pub(crate) fn call_timed_out(&mut self, now: Instant, id: CallId) {
         let Some(pending) = self.waiters.remove(&id) else { return };
         self.forget(now, id, &pending);
-        let result = match &pending.call {
-            Call::Poll { .. } => Ok(Ret::Ready(Vec::new())),
-            Call::Send { .. } | Call::SendTo { .. } if pending.taken > 0 => Ok(Ret::Len(pending.taken)),
-            Call::Recv { .. } if !pending.read.is_empty() => {
-                Ok(Ret::Data(pending.read.concat().into(), None, 0))
-            }
-            _ => Err(Failure::TimedOut),
+        let result = match (&pending.call, pending.part()) {
+            (Call::Poll { .. }, _) => Ok(Ret::Ready(Vec::new())),
+            (_, Some(part)) => Ok(part),
+            (_, None) => Err(Failure::TimedOut),
         };
         self.completions.push_back((id, result));
     }

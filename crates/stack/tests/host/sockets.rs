@@ -174,6 +174,20 @@ fn a_cancelled_call_is_never_answered() {
 }
 
 #[test]
+fn an_interrupted_send_tells_how_much_it_had_taken() {
+    let mut net = Net::new();
+    let (client, _, _) = net.pair();
+    let data = Bytes::from(vec![1; 1_000_000]);
+    let call = net.start(0, Call::Send { fd: client, data, flags: 0, timeout: None });
+    net.run(ms(100));
+    let now = net.now;
+    let part = net.hosts[0].cancel(now, call);
+    assert!(matches!(part, Some(Ret::Len(n)) if n > 87_040 && n < 1_000_000), "{part:?}");
+    let call = net.start(0, Call::Recv { fd: client, len: 1, flags: 0, timeout: None });
+    assert_eq!(net.hosts[0].cancel(now, call), None);
+}
+
+#[test]
 fn closing_a_descriptor_does_not_wake_a_sleeper() {
     let mut net = Net::new();
     let (client, server, _) = net.pair();
