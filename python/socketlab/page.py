@@ -30,6 +30,7 @@ def start(given):
     import os
 
     import socketlab
+    from socketlab import sched
 
     path, argv, pid, now, seed = given
     os.chdir(os.environ["HOME"])
@@ -38,7 +39,12 @@ def start(given):
     socketlab.attach(Page())
     _watch_loops()
     # JavaScript's large numbers come as a subclass of int, which marshal does not write.
-    return socketlab.main(path, list(argv), pid=int(pid), now=int(now), seed=int(seed))
+    try:
+        return socketlab.main(path, list(argv), pid=int(pid), now=int(now), seed=int(seed))
+    except KeyboardInterrupt:
+        # Ctrl-C again, while the program's last words are printed.
+        sched.post_last("exit", -2)
+        return -2
 
 
 def _watch_loops():

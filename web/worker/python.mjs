@@ -32,6 +32,21 @@ export function set_virtual_time(nanoseconds) {
 /** Can this browser suspend a stack? */
 export const has_jspi = () => typeof WebAssembly.Suspending === "function";
 
+// What Pyodide hangs on the worker while an instance is made (listeners, channels) would keep that instance for ever.
+let hung = null;
+const Channel = globalThis.MessageChannel;
+globalThis.MessageChannel = class extends Channel {
+  constructor() {
+    super();
+    hung?.push(() => (this.port1.close(), this.port2.close()));
+  }
+};
+const listen = globalThis.addEventListener.bind(globalThis);
+globalThis.addEventListener = (...listener) => {
+  listen(...listener);
+  hung?.push(() => globalThis.removeEventListener(...listener));
+};
+
 /** What was fetched, once for all interpreters; `null` before. */
 let kit = null;
 /** Files that Pyodide may ask for, by address. */
@@ -132,7 +147,8 @@ async function make() {
     },
   };
   if (kit.snapshot) options._loadSnapshot = kit.snapshot;
-  const pyodide = await kit.loadPyodide(options);
+  const taken_down = (hung = []);
+  const pyodide = await kit.loadPyodide(options).finally(() => (hung = null));
   // Node, which made the snapshot, lacks what CPython's wasm call trampoline needs, so the snapshot says "none", and
   // calls would go through JavaScript, where no stack can be suspended.
   words(python).setInt32(trampoline_address(python), trampoline, true);
@@ -142,7 +158,7 @@ async function make() {
   for (const [name, text] of Object.entries(kit.shim)) pyodide.FS.writeFile(`${folder}/${name}`, text);
   pyodide.FS.mkdirTree(HOME);
   if (!kit.snapshot) pyodide.runPython(kit.prepare);
-  return new Interpreter(pyodide, env, python);
+  return new Interpreter(pyodide, env, python, taken_down);
 }
 
 const words = (python) => new DataView(python.memory.buffer);
@@ -157,6 +173,8 @@ class Interpreter {
   #pyodide;
   #env;
   #python;
+  /** What to undo at the end. */
+  #taken_down;
   #program = null;
   /** Messages for stacks, while another one runs; in the order they came. */
   #inbox = [];
@@ -168,9 +186,11 @@ class Interpreter {
   #next = null;
   #running = false;
   #interrupted = false;
+  #discarded = false;
   #last_pause = 0;
 
-  constructor(pyodide, env, python) {
+  constructor(pyodide, env, python, taken_down) {
+    this.#taken_down = taken_down;
     this.#pyodide = pyodide;
     this.#env = env;
     this.#python = python;
@@ -178,7 +198,7 @@ class Interpreter {
       post: (at, size) => this.#post(at, size),
       mail: (tid) => this.#mail(tid),
       park: (tid) => this.#park(tid),
-      size: (message) => message.length,
+      size: (message) => (this.#stop_if_discarded(), message.length),
       copy: (message, at) => new Uint8Array(python.memory.buffer).set(message, at),
       resume: (tid) => void (this.#next = tid),
       leave: () => this.#leave(),
@@ -219,7 +239,13 @@ class Interpreter {
     return this.#next === null && this.#inbox.length > 0 && thread_of(this.#inbox[0]) === tid ? this.#inbox.shift() : null;
   }
 
+  /** A browser keeps suspended stacks for ever, and all they refer to; those of a discarded interpreter unwind. */
+  #stop_if_discarded() {
+    if (this.#discarded) throw STOP;
+  }
+
   #park(tid) {
+    this.#stop_if_discarded();
     if (!this.#env.can_run_sync_js()) {
       const kind = words(this.#python).getUint32(this.#python.PyExc_RuntimeError.value, true);
       this.#python.PyErr_SetString(kind, this.#c_string("cannot wait here: called by JavaScript"));
@@ -248,8 +274,13 @@ class Interpreter {
       // Not now: the stack that made way is still on its way down.
       Promise.resolve()
         .then(() => begin.callPromising())
-        .then(() => this.#suspended(), (error) => this.#program?.failed(String(error)))
-        .finally(() => begin.destroy());
+        .then(
+          () => {
+            begin.destroy();
+            this.#suspended();
+          },
+          (error) => this.#program?.failed(String(error)),
+        );
     } else {
       const resolve = this.#parked.get(tid);
       this.#parked.delete(tid);
@@ -260,7 +291,7 @@ class Interpreter {
 
   #leave() {
     this.#program?.ended(1);
-    return new Promise(() => {});
+    throw STOP;
   }
 
   #pause() {
@@ -272,6 +303,7 @@ class Interpreter {
   }
 
   #take_interrupt() {
+    this.#stop_if_discarded();
     const interrupted = this.#interrupted;
     this.#interrupted = false;
     return interrupted;
@@ -291,8 +323,11 @@ class Interpreter {
   /** Nothing that it still says is heard. */
   discard() {
     this.#program = null;
+    this.#discarded = true;
+    for (const wake of this.#parked.values()) wake(NOTHING);
     this.#parked.clear();
     this.#unborn.clear();
+    for (const take_down of this.#taken_down) take_down();
   }
 
   /**
@@ -378,6 +413,8 @@ function keep_one_idle() {
 const HOME = "/home/student";
 const LIBRARY = "/lib/socketlab";
 const NOTHING = new Uint8Array(0);
+/** Unwinds a stack. The mark keeps Pyodide from reporting it. */
+const STOP = Object.assign(new Error("the program was stopped"), { pyodide_fatal_error: true });
 /** What call.wat offers, with CPython's flags: METH_O, METH_NOARGS, METH_FASTCALL. */
 const METHODS = { post: 0x08, wait: 0x08, resume: 0x08, leave: 0x04, interrupt: 0x04, slice: 0x08, tick: 0x80 };
 
@@ -386,7 +423,7 @@ const thread_of = (message) => new DataView(message.buffer, message.byteOffset).
 /** Resolves after the messages that wait now have been handled. */
 function event_loop_turn() {
   return new Promise((resolve) => {
-    const { port1, port2 } = new MessageChannel();
+    const { port1, port2 } = new Channel();
     port1.onmessage = () => {
       port1.close();
       resolve(NOTHING);

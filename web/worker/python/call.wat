@@ -32,7 +32,8 @@
   (import "glue" "size" (func $glue_size (param externref) (result i32)))
   (import "glue" "copy" (func $glue_copy (param externref i32)))
   (import "glue" "resume" (func $glue_resume (param i32)))
-  (import "glue" "leave" (func $glue_leave (result externref)))
+  ;; Unwinds this stack by an exception of JavaScript.
+  (import "glue" "leave" (func $glue_leave))
   ;; Is it time to let the event loop run? A promise, or null.
   (import "glue" "pause" (func $glue_pause (result externref)))
   ;; After that: was Ctrl-C pressed meanwhile?
@@ -68,7 +69,7 @@
     (global.get $none))
 
   (func (export "leave") (param $self i32) (param $unused i32) (result i32)
-    (drop (call $suspend (call $glue_leave)))
+    (call $glue_leave)
     (i32.const 0))
 
   (func (export "interrupt") (param $self i32) (param $unused i32) (result i32)

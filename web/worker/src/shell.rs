@@ -34,7 +34,6 @@ extern "C" {
         message: &Closure<dyn FnMut(u32, Vec<u8>)>,
         ended: &Closure<dyn FnMut(u32, i32, Option<String>)>,
     );
-    #[expect(clippy::too_many_arguments, reason = "what a program starts with, field by field")]
     fn start(pid: u32, now: BigInt, seed: BigInt, file: &str, args: Array, names: Array, texts: Array);
     fn deliver(pid: u32, message: Uint8Array);
     fn interrupt(pid: u32);

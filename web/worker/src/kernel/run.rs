@@ -193,9 +193,7 @@ impl Run {
                         return Wait::Until(due);
                     }
                     self.world.step();
-                    if self.stepping == Some(Step::Event) {
-                        self.stepping = None;
-                    }
+                    self.stepping.take_if(|step| *step == Step::Event);
                     if self.stepping.is_none() && self.paused {
                         self.pace.stop(wall, self.world.now(), Some(self.world.now()));
                     }
@@ -281,14 +279,11 @@ impl Run {
                 self.arriving.remove(frame);
             }
             RecordKind::FrameDelivered { frame } => {
-                if self.arriving.remove(frame) && self.stepping == Some(Step::Packet) {
-                    self.stepping = None;
-                }
+                let ends_here = self.arriving.remove(frame);
+                self.stepping.take_if(|step| ends_here && *step == Step::Packet);
             }
             RecordKind::CallEntered { .. } | RecordKind::CallReturned { .. } => {
-                if self.stepping == Some(Step::Call) {
-                    self.stepping = None;
-                }
+                self.stepping.take_if(|step| *step == Step::Call);
             }
             RecordKind::ProcessExited { pid, status: ExitStatus::Exited(_) | ExitStatus::Killed } => {
                 self.alive.remove(pid);
