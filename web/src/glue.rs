@@ -7,7 +7,7 @@ use wasm_bindgen::prelude::*;
 pub mod editor {
     use super::*;
 
-    #[wasm_bindgen(module = "/src/glue/editor.mjs")]
+    #[wasm_bindgen(module = "/src/glue/editor.js")]
     extern "C" {
         /// Fetches the bundle, once.
         #[wasm_bindgen(catch)]
@@ -46,11 +46,11 @@ pub mod editor {
     }
 }
 
-/// Strings in IndexedDB (`web/src/glue/store.mjs`).
+/// Strings in IndexedDB (`web/src/glue/store.js`).
 pub mod store {
     use super::*;
 
-    #[wasm_bindgen(module = "/src/glue/store.mjs")]
+    #[wasm_bindgen(module = "/src/glue/store.js")]
     extern "C" {
         /// The string of a key; `undefined` if there is none.
         #[wasm_bindgen(catch)]
@@ -104,7 +104,7 @@ pub fn wall_ms() -> f64 {
 
 /// Puts a text on the clipboard. On plain http browsers have no clipboard API; then a hidden field does it.
 pub fn copy_text(text: &str) {
-    #[wasm_bindgen(module = "/src/glue/clipboard.mjs")]
+    #[wasm_bindgen(module = "/src/glue/clipboard.js")]
     extern "C" {
         fn copy(text: &str);
     }

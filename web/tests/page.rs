@@ -1,6 +1,9 @@
 //! The page in a real browser, told by a stream of updates what happens: what is then in the document, and which
 //! commands a click sends.
 
+use std::cell::Cell;
+use std::rc::Rc;
+
 use leptos::mount::mount_to;
 use leptos::prelude::{Update as _, *};
 use socketlab_protocol::{
@@ -33,13 +36,17 @@ impl Window {
         let document = web_sys::window().and_then(|window| window.document()).expect("a document");
         let root: HtmlElement = document.create_element("div").expect("a div").unchecked_into();
         document.body().expect("a body").append_child(&root).expect("room for it");
-        let page = Owner::new().with(|| Page::new(Bridge::nowhere()));
+        let made = Rc::new(Cell::new(None));
+        let slot = Rc::clone(&made);
         mount_to(root.clone(), move || {
+            let page = Page::new(Bridge::nowhere());
+            slot.set(Some(page));
             provide_context(Texts(RwSignal::new(Lang::Sv)));
             provide_context(page);
             view! { <Shell /> }
         })
         .forget();
+        let page = made.get().expect("the page was mounted");
         let mut window = Window { page, root, seq: 0 };
         window.hear(lab());
         page.files.set(
