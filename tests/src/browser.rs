@@ -55,7 +55,7 @@ impl Browser {
         let port = loop {
             let line = tokio::time::timeout(crate::PATIENCE, lines.next_line()).await??;
             let Some(line) = line else { bail!("chromedriver ended without a port") };
-            if let Some(rest) = line.split("on port ").nth(1) {
+            if let Some(rest) = line.split("successfully on port ").nth(1) {
                 break rest.trim_end_matches('.').trim().to_owned();
             }
         };
@@ -116,12 +116,13 @@ impl Browser {
         Ok(self.client.goto(url).await?)
     }
 
-    /// Waits until an element with this `data-testid` is there, and clicks it.
+    /// Waits until an element with this `data-testid` is there and not disabled, and clicks it.
     ///
     /// # Errors
     /// If it does not come, or cannot be clicked.
     pub async fn click(&self, testid: &str) -> Result<()> {
-        self.wait_for(testid).await?;
+        let script = format!("return !!document.querySelector('{}:not([disabled])')", css(testid));
+        self.wait_until(&format!("{testid} can be clicked"), &script).await?;
         self.client
             .find(Locator::Css(&css(testid)))
             .await?

@@ -27,7 +27,7 @@ pub struct Relay {
 }
 
 impl Relay {
-    /// Starts `socketlab serve` on a free port, with demo services, and waits for its address.
+    /// Starts `socketlab serve` on a free port and waits for its address.
     ///
     /// # Errors
     /// If it ends before it has said where it listens.
@@ -44,7 +44,7 @@ impl Relay {
             .args(["serve", "--listen", listen])
             .args(extra)
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(Stdio::inherit())
             .kill_on_drop(true)
             .spawn()?;
         let out = child.stdout.take().context("the relay's standard output")?;

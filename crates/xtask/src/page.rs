@@ -1,10 +1,11 @@
 //! Building the page and starting the relay that serves it.
 
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::shell::{command, root, run, say, timed};
+use crate::shell::{command, root, run, run_quietly, say, timed};
 use crate::tools::{self, Wasm};
 
 /// Sets up what is missing and builds the page into dist/.
@@ -17,8 +18,25 @@ pub(crate) fn build() -> Result<()> {
         trunk.args(["build", "--offline=true", "--color=never"]);
         trunk.args(["--cargo-profile", "wasm"]);
         for_wasm(&mut trunk)?;
-        run(&mut trunk)
+        run(&mut trunk)?;
+        compress(&root().join("dist"))
     })
+}
+
+/// Puts a `.gz` beside each file that gets smaller by it; the relay sends that one to browsers that take it.
+fn compress(folder: &Path) -> Result<()> {
+    for entry in folder.read_dir().with_context(|| format!("reading {}", folder.display()))? {
+        let path = entry?.path();
+        if path.is_dir() {
+            compress(&path)?;
+        } else if path
+            .extension()
+            .is_some_and(|e| ["wasm", "js", "mjs", "css", "json", "svg"].iter().any(|&k| e == k))
+        {
+            run_quietly(command("gzip").args(["-9", "--keep", "--force", "--no-name"]).arg(&path))?;
+        }
+    }
+    Ok(())
 }
 
 /// Puts the tools on PATH and the compiler for wasm into the environment.

@@ -46,6 +46,12 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
+/// Runs a command without a word; an error if it fails.
+pub(crate) fn run_quietly(command: &mut Command) -> Result<()> {
+    let status = command.status().with_context(|| format!("cannot start `{}`", shown(command)))?;
+    if status.success() { Ok(()) } else { bail!("`{}` failed ({status})", shown(command)) }
+}
+
 /// What a command prints, if it succeeds; nothing is shown.
 pub(crate) fn output(command: &mut Command) -> Option<String> {
     let out = command.stderr(Stdio::null()).stdin(Stdio::null()).output().ok()?;

@@ -110,7 +110,8 @@ pub(crate) fn run_parts(parts: &[String]) -> Result<()> {
         page::build()?;
         run(command("cargo").args(["build", "--package", "socketlab-cli"]))?;
         let mut tests = command("cargo");
-        tests.args(["test", "--no-fail-fast", "--package", "socketlab-tests"]);
+        // One browser at a time: each has a Python to start.
+        tests.args(["test", "--no-fail-fast", "--package", "socketlab-tests", "--", "--test-threads=1"]);
         totals.cargo_test("whole-product tests, in a real browser", &mut tests)?;
     }
     finish(&totals)

@@ -26,7 +26,7 @@ async fn main() -> Result<()> {
         println!("| {name} | {} | {gzip} |", std::fs::metadata(&file)?.len());
     }
 
-    let relay = Relay::start(&["--demo-services"]).await?;
+    let relay = Relay::start(&[]).await?;
     let browser = Browser::start(1280, 800, "en", &[]).await?;
     println!("\n| what | ms |\n|---|---|");
     for visit in ["first visit", "second visit"] {

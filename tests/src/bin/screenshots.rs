@@ -14,7 +14,7 @@ const SIZES: [(&str, u32, u32); 4] =
 #[tokio::main]
 async fn main() -> Result<()> {
     let folder = std::env::args().nth(1).map(PathBuf::from);
-    let relay = Relay::start(&["--demo-services"]).await?;
+    let relay = Relay::start(&[]).await?;
     let result = match &folder {
         Some(folder) => all(&relay, folder).await,
         None => readme(&relay).await,
