@@ -5,12 +5,7 @@ use std::path::{Path, PathBuf};
 use socketlab_packetdrill::{Comparison, Verdict, run_script, run_script_with};
 
 /// Scripts that Linux passes and our stack does not yet, with the reason. One that passes must leave this list.
-const NOT_YET: &[(&str, &str)] = &[
-    ("close/three-segments", "the ACK of a FIN is not delayed"),
-    ("open/fin-with-third-ack", "the ACK of a FIN is not delayed"),
-    ("data/msg-more", "MSG_MORE is ignored"),
-    ("loss/icmp-frag-needed", "path MTU discovery is not there"),
-];
+const NOT_YET: &[(&str, &str)] = &[];
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/packetdrill")

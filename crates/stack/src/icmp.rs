@@ -17,6 +17,7 @@ pub(crate) struct Kind(pub(crate) u8, pub(crate) u8);
 
 pub(crate) const PROTOCOL_UNREACHABLE: Kind = Kind(3, 2);
 pub(crate) const PORT_UNREACHABLE: Kind = Kind(3, 3);
+const FRAGMENTATION_NEEDED: Kind = Kind(3, 4);
 
 /// RFC 1812 4.3.2.3: an error quotes as much of the packet as fits in 576 octets.
 const QUOTE: usize = 548;
@@ -58,7 +59,10 @@ impl Host {
             Icmpv4Message::DstUnreachable | Icmpv4Message::TimeExceeded | Icmpv4Message::ParamProblem => {
                 let kind = Kind(u8::from(packet.msg_type()), packet.msg_code());
                 let quoted = arrived.payload.slice(ICMP_LEN.min(arrived.payload.len())..);
-                self.receive_error(now, arrived.source, kind, &quoted);
+                // RFC 1191 4: the next hop's MTU stands in the last two octets of the header.
+                let mtu =
+                    arrived.payload.get(6..8).map_or(0, |octets| u16::from_be_bytes([octets[0], octets[1]]));
+                self.receive_error(now, arrived.source, kind, mtu, &quoted);
             }
             _ => {}
         }
@@ -111,7 +115,7 @@ impl Host {
     }
 
     /// Somebody says that a packet of ours did not arrive: finds the socket by what is quoted of it.
-    fn receive_error(&mut self, now: Instant, from: Ipv4Addr, kind: Kind, quoted: &Bytes) {
+    fn receive_error(&mut self, now: Instant, from: Ipv4Addr, kind: Kind, mtu: u16, quoted: &Bytes) {
         let Some((errno, hard)) = meaning(kind) else { return };
         let Some((protocol, local, peer, seq)) = quoted_endpoints(quoted) else {
             return self.drop_packet(DropReason::Malformed);
@@ -121,6 +125,9 @@ impl Host {
             Kind(kind, code) => Cause::Icmp { kind, code, from: IpAddr::V4(from) },
         };
         match protocol {
+            IpProtocol::Tcp if kind == FRAGMENTATION_NEEDED => {
+                self.tcp_too_big(now, local, peer, seq, mtu);
+            }
             IpProtocol::Tcp => self.tcp_unreachable(now, local, peer, seq, (errno, cause)),
             IpProtocol::Udp if hard => self.udp_unreachable(local, peer, (errno, cause)),
             _ => {}

@@ -21,6 +21,7 @@ const MSG_PEEK: i32 = 0x2;
 const MSG_TRUNC: i32 = 0x20;
 const MSG_WAITALL: i32 = 0x100;
 const MSG_ERRQUEUE: i32 = 0x2000;
+const MSG_MORE: i32 = 0x8000;
 
 impl Host {
     /// send(2) and sendto(2). `blocking`: the caller waits until all is taken, as a blocking send(2) does.
@@ -38,7 +39,7 @@ impl Host {
             return Errno::EOPNOTSUPP.into();
         }
         match self.sockets.get(id).map(|socket| &socket.body) {
-            Some(Body::Tcp(_)) => self.send_stream(now, id, pending, data, blocking),
+            Some(Body::Tcp(_)) => self.send_stream(now, id, pending, data, (flags & MSG_MORE != 0, blocking)),
             Some(Body::Udp(_)) => self.send_datagram(now, id, data, to).into(),
             Some(Body::Unix(_)) => self.send_unix(id, pending, data, blocking),
             None => Errno::EBADF.into(),
@@ -51,7 +52,7 @@ impl Host {
         id: SocketId,
         pending: &mut Pending,
         data: &Bytes,
-        blocking: bool,
+        (more, blocking): (bool, bool),
     ) -> Attempt {
         let Some(socket) = self.sockets.get_mut(id) else { return Errno::EBADF.into() };
         let shut = socket.shut_write;
@@ -89,7 +90,7 @@ impl Host {
             return Attempt::again();
         }
         let rest = data.slice(pending.taken.min(data.len())..);
-        let taken = tcb.send(now, &rest);
+        let taken = tcb.send(now, &rest, more);
         pending.taken += taken;
         self.flush(now, id);
         let all = pending.taken >= data.len();

@@ -368,6 +368,23 @@ impl Host {
         }
     }
 
+    /// A segment of ours was too long for the way.
+    pub(crate) fn tcp_too_big(
+        &mut self,
+        now: Instant,
+        local: SocketAddr,
+        peer: SocketAddr,
+        seq: u32,
+        mtu: u16,
+    ) {
+        let Some(&id) = self.sockets.connections.get(&(local, peer)) else { return };
+        let tcb = self.sockets.get_mut(id).and_then(|socket| socket.tcb_mut());
+        if let Some(tcb) = tcb.filter(|tcb| tcb.has_in_flight(Seq(seq))) {
+            tcb.reduce_mtu(now, u32::from(mtu));
+            self.flush(now, id);
+        }
+    }
+
     /// An ICMP error about a segment of ours (Linux `tcp_v4_err`).
     pub(crate) fn tcp_unreachable(
         &mut self,

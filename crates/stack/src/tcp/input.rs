@@ -413,12 +413,26 @@ impl Tcb {
     fn on_fin(&mut self, now: Instant) {
         self.rcv_nxt += 1;
         self.fin_received = true;
-        self.acks.now = true;
         self.out_of_order.clear();
         match self.state {
-            TcpState::Established | TcpState::SynReceived => self.enter(TcpState::CloseWait),
-            TcpState::FinWait1 => self.enter(TcpState::Closing),
-            TcpState::FinWait2 => self.enter_time_wait(now),
+            TcpState::Established | TcpState::SynReceived => {
+                self.enter(TcpState::CloseWait);
+                // Linux `tcp_fin`: the ACK may wait for the program's answer, or for its own FIN.
+                self.acks.ping_pong = true;
+                if self.rcv_nxt.since(self.rcv_acked) > self.rcv_mss {
+                    self.acks.now = true;
+                } else {
+                    self.ack_timer.get_or_insert(now + DELAYED_ACK);
+                }
+            }
+            TcpState::FinWait1 => {
+                self.acks.now = true;
+                self.enter(TcpState::Closing);
+            }
+            TcpState::FinWait2 => {
+                self.acks.now = true;
+                self.enter_time_wait(now);
+            }
             _ => {}
         }
     }

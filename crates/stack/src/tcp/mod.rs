@@ -76,6 +76,8 @@ pub(crate) struct Tcb {
     send_queue: SendQueue,
     /// The program has finished sending; a FIN follows the queue.
     fin_queued: bool,
+    /// The program promised more (`MSG_MORE`).
+    more: bool,
     /// The last segment sent that was not full ends here (Minshall's form of Nagle's rule).
     small_end: Option<Seq>,
 
@@ -163,6 +165,7 @@ impl Tcb {
             queue_seq: iss + 1,
             send_queue: SendQueue::default(),
             fin_queued: false,
+            more: false,
             small_end: None,
             irs: Seq(0),
             rcv_nxt: Seq(0),
@@ -257,8 +260,10 @@ impl Tcb {
 
     // What the program does.
 
-    /// Takes octets to send, as many as there is room for.
-    pub(crate) fn send(&mut self, now: Instant, data: &Bytes) -> usize {
+    /// Takes octets to send, as many as there is room for. `more` (`MSG_MORE`): a segment that is not full waits for
+    /// what comes next.
+    pub(crate) fn send(&mut self, now: Instant, data: &Bytes, more: bool) -> usize {
+        self.more = more;
         let taken = data.len().min(self.send_room());
         self.send_queue.push(data.slice(..taken));
         if taken > 0 {

@@ -100,7 +100,8 @@ impl Tcb {
         // RFC 1122 4.2.3.4 with Minshall's change: one small segment in flight holds back the next one.
         if len < size && !fin {
             let small_in_flight = self.small_end.is_some_and(|end| end.gt(self.snd_una));
-            if self.params.settings.cork || !self.params.settings.nodelay && small_in_flight {
+            let held = self.params.settings.cork || self.more;
+            if held || !self.params.settings.nodelay && small_in_flight {
                 return false;
             }
         }

@@ -1,6 +1,8 @@
 //! What was sent and is not acknowledged, and how losses are repaired: fast retransmit and NewReno (RFC 5681,
 //! RFC 6582), with SACK the pipe algorithm (RFC 6675).
 
+use std::collections::VecDeque;
+
 use super::seq::Seq;
 use super::{Note, Tcb};
 use crate::time::Instant;
@@ -248,6 +250,37 @@ impl Tcb {
         self.dup_acks = 0;
         self.congestion.on_timeout(flight, self.mss(), first);
         self.recovery = Recovery::Loss(self.snd_nxt);
+    }
+
+    /// RFC 1191: a router said that packets of more than `mtu` octets do not get through. What was too long is cut
+    /// and sent again (Linux `tcp_simple_retransmit`); the congestion window has done nothing wrong.
+    pub(crate) fn reduce_mtu(&mut self, now: Instant, mtu: u32) {
+        /// Linux `min_pmtu`.
+        const LEAST: u32 = 552;
+        let mss = mtu.max(LEAST) - 40;
+        if mss >= self.peer_mss.min(self.params.mss) || !self.synchronized() {
+            return;
+        }
+        self.peer_mss = mss;
+        let size = self.mss();
+        let mut cut = VecDeque::with_capacity(self.sent.len());
+        for mut segment in core::mem::take(&mut self.sent) {
+            while segment.len > size {
+                let first = Sent { len: size, fin: false, lost: true, resent: false, ..segment.clone() };
+                segment.seq += size;
+                segment.len -= size;
+                segment.lost = true;
+                segment.resent = false;
+                cut.push_back(first);
+            }
+            cut.push_back(segment);
+        }
+        self.sent = cut;
+        if self.sent.iter().any(|segment| segment.lost) {
+            self.marked = true;
+            self.recovery = Recovery::Loss(self.snd_nxt);
+            self.output(now);
+        }
     }
 
     /// Sends lost segments again, as the congestion window allows; the first one always.

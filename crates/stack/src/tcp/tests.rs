@@ -46,7 +46,7 @@ fn sequence_numbers_wrap() {
     let data: Vec<u8> = (0..300_000u32).map(|i| (i % 251) as u8).collect();
     let (mut sent, mut got) = (0, Vec::new());
     while got.len() < data.len() {
-        sent += a.send(T0, &Bytes::copy_from_slice(&data[sent..]));
+        sent += a.send(T0, &Bytes::copy_from_slice(&data[sent..]), false);
         exchange(T0, &mut a, &mut b);
         got.extend_from_slice(&b.recv(T0, usize::MAX));
         exchange(T0, &mut a, &mut b);
@@ -256,7 +256,7 @@ fn a_wrong_ack_of_our_syn_is_reset() {
 fn a_window_smaller_than_a_segment_waits_for_the_persist_timer() {
     let mut c = Alone::new();
     c.tcb.on_segment(T0, &Segment { window: 100, ..Alone::segment(1001, 5001, "A", b"") });
-    c.tcb.send(T0, &Bytes::from(vec![1; 3000]));
+    c.tcb.send(T0, &Bytes::from(vec![1; 3000]), false);
     assert_eq!(c.sends(), None, "no silly window");
     let at = c.tcb.deadline().expect("the persist timer runs");
     c.tcb.on_timers(at);

@@ -87,7 +87,8 @@ fn half_close_lets_the_other_side_go_on() {
     net.shutdown(0, client, 1).unwrap();
     assert_eq!(bytes(net.recv(1, server, 100)), "question");
     assert_eq!(bytes(net.recv(1, server, 100)), "");
-    net.run(ms(20));
+    // The ACK of the FIN waits 40 ms for an answer.
+    net.run(ms(50));
     assert_eq!((net.state(0, client), net.state(1, server)), (TcpState::FinWait2, TcpState::CloseWait));
     net.send(1, server, b"answer").unwrap();
     assert_eq!(bytes(net.recv(0, client, 100)), "answer");
