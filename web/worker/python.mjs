@@ -127,8 +127,34 @@ function interpreter() {
 }
 
 async function make() {
+  kit.snapshot ??= await home_made_snapshot();
+  const loaded = await instance({ _loadSnapshot: kit.snapshot }).catch(async (problem) => {
+    console.warn(`Python starts without its snapshot, which is slower: ${problem}`);
+    kit.snapshot = await home_made_snapshot();
+    return instance({ _loadSnapshot: kit.snapshot });
+  });
+  const { pyodide, python, trampoline } = loaded;
+  // Node, which made the snapshot, lacks what CPython's wasm call trampoline needs, so the snapshot says "none", and
+  // calls would go through JavaScript, where no stack can be suspended.
+  words(python).setInt32(trampoline_address(python), trampoline, true);
+  pyodide.FS.mkdirTree(HOME);
+  return new Interpreter(loaded);
+}
+
+/** What the build's snapshot holds, made here because that one is missing or does not fit. */
+async function home_made_snapshot() {
+  const { pyodide, taken_down } = await instance({ _makeSnapshot: true });
+  pyodide.runPython(kit.prepare);
+  const snapshot = pyodide.makeMemorySnapshot();
+  for (const take_down of taken_down) take_down();
+  return snapshot;
+}
+
+/** A Pyodide instance that can import the shim; what of it is needed here; and what to undo when it is thrown away. */
+async function instance(options) {
+  const taken_down = (hung = []);
   let env, python, trampoline;
-  const options = {
+  const loading = kit.loadPyodide({
     indexURL: kit.base,
     lockFileContents: { info: kit.lock, packages: {} },
     packageBaseUrl: kit.base,
@@ -145,20 +171,14 @@ async function make() {
       trampoline = words(python).getInt32(trampoline_address(python), true);
       return module;
     },
-  };
-  if (kit.snapshot) options._loadSnapshot = kit.snapshot;
-  const taken_down = (hung = []);
-  const pyodide = await kit.loadPyodide(options).finally(() => (hung = null));
-  // Node, which made the snapshot, lacks what CPython's wasm call trampoline needs, so the snapshot says "none", and
-  // calls would go through JavaScript, where no stack can be suspended.
-  words(python).setInt32(trampoline_address(python), trampoline, true);
+    ...options,
+  });
+  const pyodide = await loading.finally(() => (hung = null));
   // A snapshot holds the heap, not the files.
   const folder = `${LIBRARY}/socketlab`;
   pyodide.FS.mkdirTree(folder);
   for (const [name, text] of Object.entries(kit.shim)) pyodide.FS.writeFile(`${folder}/${name}`, text);
-  pyodide.FS.mkdirTree(HOME);
-  if (!kit.snapshot) pyodide.runPython(kit.prepare);
-  return new Interpreter(pyodide, env, python, taken_down);
+  return { pyodide, env, python, trampoline, taken_down };
 }
 
 const words = (python) => new DataView(python.memory.buffer);
@@ -189,7 +209,7 @@ class Interpreter {
   #discarded = false;
   #last_pause = 0;
 
-  constructor(pyodide, env, python, taken_down) {
+  constructor({ pyodide, env, python, taken_down }) {
     this.#taken_down = taken_down;
     this.#pyodide = pyodide;
     this.#env = env;
