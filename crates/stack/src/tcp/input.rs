@@ -13,6 +13,8 @@ use crate::time::Instant;
 /// RFC 7323 5.5: a timestamp older than this says nothing.
 const TIMESTAMP_AGE: core::time::Duration = core::time::Duration::from_secs(24 * 24 * 3600);
 
+/// Linux's jiffy, with HZ=250.
+const TICK: core::time::Duration = core::time::Duration::from_millis(4);
 /// Linux `TCP_TIMEOUT_MIN`: two of its ticks of 4 ms.
 const SYN_AGAIN: core::time::Duration = core::time::Duration::from_millis(8);
 
@@ -422,7 +424,9 @@ impl Tcb {
                 if self.rcv_nxt.since(self.rcv_acked) > self.rcv_mss {
                     self.acks.now = true;
                 } else {
-                    self.ack_timer.get_or_insert(now + DELAYED_ACK);
+                    // Before any data Linux has no measure of the delay yet, and takes its next tick.
+                    let delay = if self.bytes_received > 0 { DELAYED_ACK } else { TICK };
+                    self.ack_timer.get_or_insert(now + delay);
                 }
             }
             TcpState::FinWait1 => {
