@@ -40,7 +40,8 @@ pub enum Comparison {
     #[default]
     Exact,
     /// For suites written for another kernel than Linux: neither PSH, nor windows, nor options other than SACK
-    /// blocks, nor buffer sizes; times to 12 ms or an eighth.
+    /// blocks, nor buffer sizes; times to 12 ms; ACKs of their own may come early (Linux acknowledges the first
+    /// segments at once) or be delayed as Linux does.
     Loose,
 }
 
