@@ -174,7 +174,8 @@ pub enum Update {
         now: u64,
         /// Nanoseconds of virtual time per wall-clock second, 0 when it stands still.
         rate: u64,
-        /// The next thing that will happen, if known.
+        /// How far time may be carried on without another update: the next thing that will happen, if known, or a
+        /// little more while frames are under way.
         next: Option<u64>,
     },
     /// State of the run.

@@ -331,6 +331,10 @@ impl Page {
             self.past.set(next);
             return;
         }
+        if let RunState::Fresh | RunState::Finished | RunState::Deadlocked = self.run.get_untracked() {
+            self.run_all();
+            self.bridge.send(Command::Pause);
+        }
         self.bridge.send(Command::Step(self.step.get_untracked()));
     }
 

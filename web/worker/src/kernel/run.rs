@@ -20,6 +20,8 @@ const EVENTS_AT_A_TIME: usize = 32;
 const BATCH_EVERY: Duration = Duration::from_millis(50);
 /// Least time between two looks at clock and sockets: 15 a second.
 const LOOK_EVERY: Duration = Duration::from_millis(67);
+/// How far the page may carry the clock on by itself, in time of the wall clock: two looks.
+const AHEAD: Duration = Duration::from_millis(134);
 /// Told to the page for "no waiting": so many virtual nanoseconds per second that each event is at once.
 const NO_WAITING: u64 = 1_000_000_000_000_000;
 
@@ -315,7 +317,14 @@ impl Run {
             Turn::Process(_) => (now, 0, None),
             Turn::Event(at) => {
                 let rate = self.pace.rate().min(NO_WAITING);
-                (self.pace.shown(wall, now, Some(at)), rate, Some(at))
+                let shown = self.pace.shown(wall, now, Some(at));
+                // While frames move, one event follows the other at the same pace: the page may carry on past the
+                // next one until it hears from us again.
+                let until = match self.scene() {
+                    Scene::Frames | Scene::RealFrames => at.max(shown + AHEAD.mul_f64(rate as f64 / 1e9)),
+                    Scene::Still | Scene::RealStill => at,
+                };
+                (shown, rate, Some(until))
             }
             Turn::Idle => (self.pace.shown(wall, now, None), self.pace.rate().min(NO_WAITING), None),
         }

@@ -238,6 +238,22 @@ fn while_it_is_paused_nothing_happens_until_a_step() {
 }
 
 #[wasm_bindgen_test]
+fn a_run_can_begin_with_a_step() {
+    let mut page = Page::new(TWO_HOSTS);
+    page.says(Command::RunAll { files: files() });
+    page.says(Command::Pause);
+    page.says(Command::Step(Step::Event));
+    let (first, file) = page.started();
+    assert_eq!(file, "one.py");
+    page.program_says(first, 0, "sleep", &[Value::Int(1_000_000)]);
+    let (_, file) = page.started();
+    assert_eq!(file, "two.py", "the one step");
+    page.after(5000);
+    assert_eq!(page.jobs, []);
+    assert_eq!(page.states().last(), Some(&RunState::Paused));
+}
+
+#[wasm_bindgen_test]
 fn control_c_reaches_a_blocked_and_a_computing_program() {
     let mut page = Page::new(TWO_HOSTS);
     page.says(Command::RunProgram { program: 0, files: files() });
