@@ -46,7 +46,10 @@ pub enum BindError {
     #[error(transparent)]
     Options(#[from] OptionsError),
     /// A port is taken, or the address is not this machine's.
-    #[error("cannot listen on {address} for {what}: {source}")]
+    #[error(
+        "cannot listen on {address} for {what}; end the program that holds the port (`ss -ltnp` names it), or choose \
+         another with --listen or --demo-port-base"
+    )]
     Listen {
         /// Where.
         address: SocketAddr,
