@@ -1,7 +1,6 @@
 //! The views on what real stacks do: programs on two hosts, a link that loses frames, and tshark as the judge.
 
 #[path = "../../netsim/tests/common/mod.rs"]
-#[expect(unreachable_pub, clippy::unwrap_used, reason = "helpers that another crate's tests share")]
 mod common;
 
 use std::process::Command;

@@ -332,7 +332,7 @@ fn HeldSockets() -> impl IntoView {
                             let listening = row.state == "LISTEN";
                             let peer = (!listening && !row.peer.ends_with('*')).then(|| format!(" → {}", row.peer));
                             let unread = (!listening && row.recv_q > 0).then_some(row.recv_q);
-                            let queue = listening.then(|| (row.recv_q, row.send_q));
+                            let queue = listening.then_some((row.recv_q, row.send_q));
                             let conversation = row.conversation;
                             view! {
                                 <li class=class>
