@@ -200,7 +200,7 @@ pub fn Ladder(
                         <For
                             each=move || visible.get().states
                             key=move |index| (generation.get_untracked(), *index)
-                            children=move |index| view! { <StateChip index=index xs=xs /> }
+                            children=move |index| view! { <StateChip index=index xs=xs worded=worded /> }
                         />
                         <Show when=move || page.time.get() != 0>
                             <line
@@ -451,13 +451,19 @@ pub fn shorten(text: &str, most: usize) -> String {
 
 /// A state reached.
 #[component]
-fn StateChip(index: usize, xs: Memo<Vec<f64>>) -> impl IntoView {
+fn StateChip(index: usize, xs: Memo<Vec<f64>>, worded: Memo<bool>) -> impl IntoView {
     let page = Page::here();
     let label = Memo::new(move |_| page.trace.with(|trace| trace.ladder.ladder().states.get(index).cloned()));
     move || {
         let StateLabel { lifeline, state, y, at, conversation, .. } = label.get()?;
         let x = x_of(&xs.get(), lifeline);
         let width = state.chars().count() as f64 * 6.1 + 12.0;
+        // Where calls have words, the chip lies on the other side of the lifeline.
+        let x = match (worded.get(), lifeline) {
+            (false, _) => x,
+            (true, 0) => x + width / 2.0 + 7.0,
+            (true, _) => x - width / 2.0 - 7.0,
+        };
         Some(view! {
             <g
                 class=format!("ladder__state {}", colour_class(conversation))

@@ -80,13 +80,12 @@ enum What {
     Words(&'static str, &'static str, String, String),
 }
 
-/// Decides how a frame is drawn with its middle at `at`.
+/// Decides how a frame is drawn; where, the caller does.
 pub(super) fn prepare(
     page: Page,
     texts: Texts,
     flight: &Flight,
     lens: Lens,
-    at: (f64, f64),
     emphasis: Emphasis,
 ) -> Drawn {
     let mut class = format!("net__frame {}", colour_class(flight.conversation));
@@ -104,7 +103,7 @@ pub(super) fn prepare(
             (What::Words(class, letter, first, second), LETTER + chars * CHAR + 14.0)
         }
     };
-    Drawn { packet: flight.packet, class, what, at, width }
+    Drawn { packet: flight.packet, class, what, at: (0.0, 0.0), width }
 }
 
 /// Draws it.

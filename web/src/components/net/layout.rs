@@ -152,12 +152,16 @@ pub fn apart(frames: &mut [((f64, f64), f64)]) {
 }
 
 /// Where a frame is on a link: the part `progress` of the way, on its own side of the line so that two directions do
-/// not cover each other.
-pub fn on_link(from: (f64, f64), to: (f64, f64), progress: f64) -> (f64, f64) {
+/// not cover each other. `keep`: how far its middle stays from either end, in CSS pixels.
+pub fn on_link(from: (f64, f64), to: (f64, f64), progress: f64, keep: (f64, f64)) -> (f64, f64) {
     const SIDE: f64 = 9.0;
     let (dx, dy) = (to.0 - from.0, to.1 - from.1);
     let length = dx.hypot(dy).max(1.0);
-    let (x, y) = (from.0 + dx * progress, from.1 + dy * progress);
+    // On a short link the ends give way alike.
+    let room = (length / (keep.0 + keep.1 + 1.0)).min(1.0);
+    let (start, end) = (keep.0 * room, length - keep.1 * room);
+    let along = (start + (end - start) * progress) / length;
+    let (x, y) = (from.0 + dx * along, from.1 + dy * along);
     (x + dy / length * SIDE, y - dx / length * SIDE)
 }
 
@@ -212,6 +216,15 @@ mod tests {
     #[test]
     fn two_directions_do_not_cover_each_other() {
         let (a, b) = ((0.0, 0.0), (100.0, 0.0));
-        assert_ne!(on_link(a, b, 0.5), on_link(b, a, 0.5));
+        assert_ne!(on_link(a, b, 0.5, (0.0, 0.0)), on_link(b, a, 0.5, (0.0, 0.0)));
+    }
+
+    #[test]
+    fn a_frame_keeps_off_the_boxes_at_its_ends() {
+        let (a, b) = ((0.0, 0.0), (300.0, 0.0));
+        assert_eq!(on_link(a, b, 0.0, (60.0, 20.0)).0, 60.0);
+        assert_eq!(on_link(a, b, 1.0, (60.0, 20.0)).0, 280.0);
+        let short = on_link(a, (50.0, 0.0), 1.0, (60.0, 60.0));
+        assert!((20.0..30.0).contains(&short.0), "{short:?}");
     }
 }

@@ -97,11 +97,17 @@ pub fn Net() -> impl IntoView {
         let followed = page.selection.with(|selection| selection.conversation);
         let marked = page.selection.with(|selection| selection.packet);
         let emphasis = Emphasis { followed, marked };
+        let dots = drawn.with(|drawn| drawn.iter().map(|node| node.dot).collect::<Vec<_>>());
         let mut frames: Vec<frame::Drawn> = flights.with(|flights| {
             let prepared = flights.iter().filter_map(|flight| {
                 let (a, b) = ends(&rects, flight.from, flight.to)?;
-                let at = layout::on_link(a, b, flight.progress);
-                Some(frame::prepare(page, texts, flight, lens, at, emphasis))
+                let mut frame = frame::prepare(page, texts, flight, lens, emphasis);
+                let keep = |node: u32| {
+                    let dot = dots.get(node as usize).copied().unwrap_or(false);
+                    if dot { 0.0 } else { frame.width / 2.0 + 8.0 }
+                };
+                frame.at = layout::on_link(a, b, flight.progress, (keep(flight.from), keep(flight.to)));
+                Some(frame)
             });
             prepared.collect()
         });
