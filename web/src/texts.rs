@@ -91,6 +91,11 @@ pub fn text(lang: Lang, key: &str, args: &[(&str, &str)]) -> String {
 pub fn try_text(lang: Lang, key: &str, args: &[(&str, &str)]) -> Option<String> {
     let mut values = FluentArgs::with_capacity(args.len());
     for (name, value) in args {
+        // Views write milliseconds with a point; Swedish has a comma.
+        if *name == "ms" && lang == Lang::Sv {
+            values.set(*name, FluentValue::String(Cow::Owned(value.replace('.', ","))));
+            continue;
+        }
         let number = value.len() < 10 && !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
         let parsed = if number { value.parse::<u32>().ok() } else { None };
         match parsed {

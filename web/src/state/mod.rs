@@ -386,6 +386,7 @@ impl Page {
     /// Marks a packet and brings the ladder to it.
     pub fn show_packet(self, packet: u64) {
         self.select_packet(packet);
+        self.follow(self.selection.with_untracked(|selection| selection.conversation));
         self.tab.set(TrafficTab::Ladder);
         self.pane.set(Pane::Traffic);
     }

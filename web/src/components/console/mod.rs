@@ -83,12 +83,17 @@ fn Log(program: Option<u32>, testid: String) -> impl IntoView {
         })
     });
     // New lines are followed, unless one has scrolled back.
+    let at_end = StoredValue::new(true);
+    let on_scroll = move |_| {
+        if let Some(element) = place.get_untracked() {
+            at_end.set_value(element.scroll_height() - element.scroll_top() - element.client_height() < 24);
+        }
+    };
     Effect::new(move |_| {
         let _count = lines.with(Vec::len);
         let _visible = shown.get();
         let Some(element) = place.get() else { return };
-        let left = element.scroll_height() - element.scroll_top() - element.client_height();
-        if left < 80 {
+        if at_end.get_value() {
             request_animation_frame(move || element.set_scroll_top(element.scroll_height()));
         }
     });
@@ -102,6 +107,7 @@ fn Log(program: Option<u32>, testid: String) -> impl IntoView {
                 program.map_or_else(|| texts.get("console-all"), |index| page.lab.with(|lab| lab.program_name(index)))
             }
             hidden=move || !shown.get()
+            on:scroll=on_scroll
             node_ref=place
         >
             <Show when=move || lines.with(Vec::is_empty)>

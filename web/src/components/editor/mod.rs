@@ -52,8 +52,20 @@ pub fn Editor() -> impl IntoView {
                         children=move |(index, program)| {
                             let index = index as u32;
                             let name = move || page.lab.with(|lab| lab.program_name(index));
+                            let tab = NodeRef::<html::Button>::new();
+                            Effect::new(move |_| {
+                                if page.program.get() == index
+                                    && let Some(tab) = tab.get()
+                                {
+                                    let options = web_sys::ScrollIntoViewOptions::new();
+                                    options.set_block(web_sys::ScrollLogicalPosition::Nearest);
+                                    options.set_inline(web_sys::ScrollLogicalPosition::Nearest);
+                                    tab.scroll_into_view_with_scroll_into_view_options(&options);
+                                }
+                            });
                             view! {
                                 <button
+                                    node_ref=tab
                                     type="button"
                                     class="tabs__tab"
                                     role="tab"

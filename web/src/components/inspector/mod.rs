@@ -15,6 +15,8 @@ use crate::texts::{Texts, try_text};
 const PER_LINE: (usize, usize) = (16, 8);
 /// From this width on, in CSS pixels, there is much room.
 const WIDE: f64 = 900.0;
+/// Below this width the octets are not shown as text too.
+const SMALL: f64 = 640.0;
 
 /// A packet taken apart.
 #[derive(Clone, PartialEq)]
@@ -72,6 +74,7 @@ fn Opened(taken: Taken, marked: RwSignal<Option<Range<usize>>>, name: RwSignal<S
     let place = NodeRef::<html::Section>::new();
     let size = size_of(place);
     let per_line = Memo::new(move |_| if size.get().0 >= WIDE { PER_LINE.0 } else { PER_LINE.1 });
+    let with_text = Memo::new(move |_| size.get().0 >= SMALL);
     let status = move || {
         let octets = marked.get().map(|range| range.len());
         let name = name.get();
@@ -146,6 +149,7 @@ fn Opened(taken: Taken, marked: RwSignal<Option<Range<usize>>>, name: RwSignal<S
                                 letters=letters.clone()
                                 marked=marked
                                 per_line=per_line.get()
+                                with_text=with_text.get()
                                 on_byte=on_byte.clone()
                             />
                         }
@@ -231,6 +235,7 @@ fn ByteLines(
     letters: Vec<Option<LayerLetter>>,
     marked: RwSignal<Option<Range<usize>>>,
     per_line: usize,
+    with_text: bool,
     on_byte: impl Fn(usize) + Clone + Send + 'static,
 ) -> impl IntoView {
     let on = move |at: usize| marked.with(|marked| marked.as_ref().is_some_and(|range| range.contains(&at)));
@@ -274,7 +279,7 @@ fn ByteLines(
                 <div class="inspector__line">
                     <span class="inspector__offset">{format!("{start:04x}")}</span>
                     <span class="inspector__hex">{hex}</span>
-                    <span class="inspector__ascii">{text}</span>
+                    {with_text.then(|| view! { <span class="inspector__ascii">{text}</span> })}
                 </div>
             }
         })

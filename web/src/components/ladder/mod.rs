@@ -17,12 +17,14 @@ use table::LadderTable;
 const GUTTERS: (f64, f64) = (178.0, 134.0);
 /// The same where there is no room for words: on a phone, and when there are more than two lifelines.
 const NARROW: (f64, f64) = (74.0, 46.0);
+/// The same on a phone.
+const PHONE: (f64, f64) = (66.0, 32.0);
 /// Characters of a call that fit into a gutter.
 const CALL_CHARS: usize = 17;
 /// Width of a character in a label, in CSS pixels.
 const CHAR: f64 = 6.65;
 /// Least distance of two lifelines, in CSS pixels.
-const MIN_GAP: f64 = 96.0;
+const MIN_GAP: f64 = 64.0;
 /// Distance of the brackets that lie side by side, in CSS pixels.
 const LANE: f64 = 9.0;
 /// Height of the lifelines' names, in CSS pixels; see ladder.css.
@@ -43,7 +45,11 @@ pub fn Ladder(
 
     let lifelines = Memo::new(move |_| page.trace.with(|trace| trace.ladder.ladder().lifelines.clone()));
     let worded = Memo::new(move |_| lifelines.with(Vec::len) <= 2 && size.get().0 >= 520.0);
-    let gutters = move || if worded.get() { GUTTERS } else { NARROW };
+    let gutters = move || match (worded.get(), size.get().0 < 520.0) {
+        (true, _) => GUTTERS,
+        (false, false) => NARROW,
+        (false, true) => PHONE,
+    };
     let width = Memo::new(move |_| {
         let count = lifelines.with(Vec::len);
         let (left, right) = gutters();
@@ -55,7 +61,10 @@ pub fn Ladder(
         let xs = columns(lifelines.with(Vec::len), width.get() - shift, right);
         xs.into_iter().map(|x| x + shift).collect::<Vec<_>>()
     });
-    let height = Memo::new(move |_| page.trace.with(|trace| trace.ladder.ladder().height) + 40.0);
+    let height = Memo::new(move |_| {
+        let drawn = page.trace.with(|trace| trace.ladder.ladder().height) + 40.0;
+        drawn.max(size.get().1 - HEAD - 2.0)
+    });
     let generation = Memo::new(move |_| page.trace.with(|trace| trace.generation));
     let visible = Memo::new(move |_| {
         let (from, to) = (top.get() - 120.0, top.get() + size.get().1 + 240.0);

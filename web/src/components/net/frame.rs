@@ -81,13 +81,7 @@ enum What {
 }
 
 /// Decides how a frame is drawn; where, the caller does.
-pub(super) fn prepare(
-    page: Page,
-    texts: Texts,
-    flight: &Flight,
-    lens: Lens,
-    emphasis: Emphasis,
-) -> Drawn {
+pub(super) fn prepare(page: Page, texts: Texts, flight: &Flight, lens: Lens, emphasis: Emphasis) -> Drawn {
     let mut class = format!("net__frame {}", colour_class(flight.conversation));
     if emphasis.marked == Some(flight.packet) {
         class.push_str(" net__frame--on");

@@ -42,58 +42,66 @@ impl Rect {
         (self.x + self.w / 2.0, self.y + self.h / 2.0)
     }
 
-    /// Where a line towards a point leaves the box: on the left or right edge, or above or below when the point lies
-    /// over or under the box.
+    /// Where a line towards a point leaves the box: in the middle of the edge that faces it.
     pub fn port_towards(&self, point: (f64, f64)) -> (f64, f64) {
         let (cx, cy) = self.middle();
-        if point.0 > self.x + self.w {
-            (self.x + self.w, cy)
-        } else if point.0 < self.x {
-            (self.x, cy)
-        } else if point.1 > cy {
-            (cx, self.y + self.h)
+        let (dx, dy) = (point.0 - cx, point.1 - cy);
+        let beside = point.0 < self.x || point.0 > self.x + self.w;
+        let over = point.1 < self.y || point.1 > self.y + self.h;
+        if over && (!beside || dy.abs() > dx.abs()) {
+            (cx, if dy > 0.0 { self.y + self.h } else { self.y })
         } else {
-            (cx, self.y)
+            (if dx > 0.0 { self.x + self.w } else { self.x }, cy)
         }
     }
 }
 
 /// Height of a box's name where there is no room for the address.
 const NAME_LINE: f64 = 27.0;
+/// The columns, from left to right.
+const SIDES: [Side; 4] = [Side::Clients, Side::Middle, Side::Servers, Side::Gateways];
 /// Least distance of two boxes of a column.
 const GAP: f64 = 7.0;
 
-/// Is a column too high for the map, so that its boxes show their names only?
-pub fn is_crowded(places: &[Place], needs: &[Need], height: f64) -> bool {
-    [Side::Clients, Side::Middle, Side::Servers, Side::Gateways].into_iter().any(|side| {
-        let column = places.iter().zip(needs).filter(|(place, _)| place.side == side);
-        let total: f64 = column.map(|(_, need)| extent(need, false).1 + GAP).sum();
-        total > height
-    })
+/// Is the map higher than wide, so that columns become rows?
+fn is_upright((width, height): (f64, f64)) -> bool {
+    height > width * 1.15
 }
 
-/// The boxes of all nodes in a map of this size. Boxes of one column do not overlap as long as there is room.
+/// The boxes of all nodes in a map of this size. Boxes of one column do not overlap as long as there is room. On an
+/// upright screen clients lie in a row above and servers in a row below.
 pub fn boxes(places: &[Place], needs: &[Need], size: (f64, f64)) -> Vec<Rect> {
-    let (width, height) = size;
-    let crowded = is_crowded(places, needs, height);
+    let upright = is_upright(size);
+    // Along: from clients to servers. Across: within a column.
+    let (along, across) = if upright { (size.1, size.0) } else { size };
+    let total = |side: Side, crowded: bool| -> f64 {
+        let column = places.iter().zip(needs).filter(|(place, _)| place.side == side);
+        column.map(|(_, need)| extent(need, crowded, upright).1 + GAP).sum()
+    };
+    let crowded = SIDES.into_iter().any(|side| total(side, false) > across);
     // The outermost columns go to the edges: links get all the room there is.
     let low = places.iter().map(|place| place.x).fold(f64::INFINITY, f64::min);
     let high = places.iter().map(|place| place.x).fold(f64::NEG_INFINITY, f64::max);
-    let across = |x: f64| if high > low { (x - low) / (high - low) } else { 0.5 };
+    let part = |x: f64| if high > low { (x - low) / (high - low) } else { 0.5 };
     let mut rects: Vec<Rect> = places
         .iter()
         .zip(needs)
         .map(|(place, need)| {
-            let (w, h) = extent(need, crowded);
-            let x = MARGIN + across(place.x) * (width - 2.0 * MARGIN - w).max(0.0);
-            let y = MARGIN + place.y * (height - 2.0 * MARGIN) - h / 2.0;
-            Rect { x, y: y.clamp(MARGIN / 2.0, (height - h - MARGIN / 2.0).max(MARGIN / 2.0)), w, h }
+            let (w, h) = extent(need, crowded, upright);
+            let x = MARGIN + part(place.x) * (along - 2.0 * MARGIN - w).max(0.0);
+            let y = MARGIN + place.y * (across - 2.0 * MARGIN) - h / 2.0;
+            Rect { x, y: y.clamp(MARGIN / 2.0, (across - h - MARGIN / 2.0).max(MARGIN / 2.0)), w, h }
         })
         .collect();
-    for side in [Side::Clients, Side::Middle, Side::Servers, Side::Gateways] {
+    for side in SIDES {
         let mut column: Vec<usize> = (0..rects.len()).filter(|index| places[*index].side == side).collect();
         column.sort_by(|a, b| rects[*a].y.total_cmp(&rects[*b].y));
-        spread(&mut rects, &column, height);
+        spread(&mut rects, &column, across);
+    }
+    if upright {
+        for rect in &mut rects {
+            *rect = Rect { x: rect.y, y: rect.x, w: rect.h, h: rect.w };
+        }
     }
     rects
 }
@@ -118,14 +126,21 @@ fn spread(rects: &mut [Rect], column: &[usize], height: f64) {
     }
 }
 
-fn extent(need: &Need, crowded: bool) -> (f64, f64) {
+/// Length along and across of a node's box.
+fn extent(need: &Need, crowded: bool, upright: bool) -> (f64, f64) {
     if need.dot {
         return (12.0, 12.0);
     }
-    let w = (need.chars as f64 * 7.0 + 34.0).clamp(112.0, 190.0);
     let lines = need.lines as f64 * PORT_LINE;
+    let ports = if need.lines > 0 { lines + 8.0 } else { 0.0 };
+    if upright {
+        let sign = if need.lines > 0 { 40.0 } else { 20.0 };
+        let w = (need.chars as f64 * 6.6 + sign).clamp(64.0, 190.0);
+        return (NAME_LINES + ports, w);
+    }
+    let w = (need.chars as f64 * 7.0 + 34.0).clamp(112.0, 190.0);
     let names = if crowded && need.lines == 0 { NAME_LINE } else { NAME_LINES };
-    (w, names + if need.lines > 0 { lines + 8.0 } else { 0.0 })
+    (w, names + ports)
 }
 
 /// Height of a frame.
@@ -186,6 +201,19 @@ mod tests {
             assert!(rect.x >= 0.0 && rect.x + rect.w <= 680.0, "{rect:?}");
             assert!(rect.y >= 0.0 && rect.y + rect.h <= 260.0, "{rect:?}");
         }
+    }
+
+    #[test]
+    fn on_a_phone_clients_lie_above_servers() {
+        let mut places: Vec<Place> = (0..4).map(|i| place(0.1, f64::from(i) / 3.0, Side::Clients)).collect();
+        places.push(place(0.9, 0.5, Side::Servers));
+        let narrow = Need { chars: 9, ..host(0) };
+        let rects = boxes(&places, &[narrow, narrow, narrow, narrow, host(5)], (390.0, 640.0));
+        let (server, clients) = rects.split_last().expect("five boxes");
+        for pair in clients.windows(2) {
+            assert!(pair[0].x + pair[0].w <= pair[1].x, "{rects:?}");
+        }
+        assert!(clients.iter().all(|client| client.y + client.h < server.y), "{rects:?}");
     }
 
     #[test]

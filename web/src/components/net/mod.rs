@@ -102,9 +102,11 @@ pub fn Net() -> impl IntoView {
             let prepared = flights.iter().filter_map(|flight| {
                 let (a, b) = ends(&rects, flight.from, flight.to)?;
                 let mut frame = frame::prepare(page, texts, flight, lens, emphasis);
+                let steep = (b.1 - a.1).abs() > (b.0 - a.0).abs();
+                let reach = if steep { layout::FRAME / 2.0 } else { frame.width / 2.0 };
                 let keep = |node: u32| {
                     let dot = dots.get(node as usize).copied().unwrap_or(false);
-                    if dot { 0.0 } else { frame.width / 2.0 + 8.0 }
+                    if dot { 0.0 } else { reach + 8.0 }
                 };
                 frame.at = layout::on_link(a, b, flight.progress, (keep(flight.from), keep(flight.to)));
                 Some(frame)
@@ -288,6 +290,8 @@ fn Node(
         }
         .into_any();
     }
+    // A narrow box, on an upright screen, has room for its name only.
+    let narrow = w < 100.0;
     // The colour of its one conversation, if it has just one.
     let colours: Vec<Option<u32>> = edge.iter().map(|badge| badge.conversation).collect();
     let colour = match colours.as_slice() {
@@ -308,6 +312,8 @@ fn Node(
         let towards = other.and_then(|other| rects.get(other as usize)).map_or((x, y), Rect::middle);
         rect.port_towards(towards)
     };
+    // Beside the link: above it, or below the box where links leave downward.
+    let number_at = if narrow { (9.0, 15.0) } else { (11.0, -9.0) };
     let edge_ports = edge
         .into_iter()
         .enumerate()
@@ -325,7 +331,7 @@ fn Node(
                     on:click=move |_| page.select_conversation(conversation)
                 >
                     {badge::shape(badge.shape)}
-                    <text class="code net__port-number" x="11" y="-9">{badge.port}</text>
+                    <text class="code net__port-number" x=number_at.0 y=number_at.1>{badge.port}</text>
                 </g>
             }
         })
@@ -363,14 +369,6 @@ fn Node(
             </g>
         }
     });
-    // In a crowded map a box has room for its name only.
-    let address = (h >= NAME_LINES).then(|| {
-        view! {
-            <text class="code muted net__address" x=x + 13.0 y=y + 33.0>
-                {subtitle}
-            </text>
-        }
-    });
     let class = match node.kind {
         NodeKind::Host => "net__box",
         NodeKind::Switch => "net__box net__box--switch",
@@ -378,11 +376,20 @@ fn Node(
         NodeKind::Gateway => "net__box net__box--gateway",
     };
     let selected = move || program.is_some_and(|program| page.program.get() == program);
-    let life = program.map(|program| {
+    let inset = if narrow { 8.0 } else { 13.0 };
+    let life = program.filter(|_| !narrow).map(|program| {
         view! {
             <foreignObject x=x + w - 21.0 y=y + 9.0 width="12" height="12">
                 <LifeDot program=program />
             </foreignObject>
+        }
+    });
+    // In a crowded map a box has room for its name only.
+    let address = (h >= NAME_LINES).then(|| {
+        view! {
+            <text class="code muted net__address" x=x + inset y=y + 33.0>
+                {subtitle}
+            </text>
         }
     });
     let cloud = (node.kind == NodeKind::Gateway).then(|| {
@@ -408,7 +415,7 @@ fn Node(
         >
             <rect class=class x=x y=y width=w height=h rx="9" />
             {cloud}
-            <text class="net__name" x=x + 13.0 y=y + 18.0>{node.name}</text>
+            <text class="net__name" x=x + inset y=y + 18.0>{node.name}</text>
             {address}
             {life}
         </g>
