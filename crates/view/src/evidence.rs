@@ -269,13 +269,21 @@ impl Failures {
                 return ("evidence-refused-loopback-only", with(base, "local", l.local.clone()));
             }
         }
-        let rows =
-            sockets.hosts.iter().find(|h| h.node == node).map(|h| h.sockets.as_slice()).unwrap_or_default();
-        let mut open: Vec<u16> = rows
-            .iter()
-            .filter(|s| s.netid == "tcp" && s.state == "LISTEN" && !s.local.starts_with("127."))
-            .filter_map(|s| port_of(&s.local))
-            .collect();
+        // As it was when the call failed: a server may have ended since. Only when nothing is known of that time (a
+        // listener from before the trace) do the sockets as they are now speak.
+        let outside = |local: &str| !local.starts_with("127.") && !local.starts_with("[::1]");
+        let mut history = self.listeners.iter().filter(|l| l.node == node).peekable();
+        let mut open: Vec<u16> = if history.peek().is_some() {
+            history
+                .filter(|l| l.from <= f.at && l.until.is_none_or(|until| until > f.at) && outside(&l.local))
+                .filter_map(|l| port_of(&l.local))
+                .collect()
+        } else {
+            let rows = sockets.hosts.iter().filter(|h| h.node == node).flat_map(|h| &h.sockets);
+            rows.filter(|s| s.netid == "tcp" && s.state == "LISTEN" && outside(&s.local))
+                .filter_map(|s| port_of(&s.local))
+                .collect()
+        };
         open.sort_unstable();
         open.dedup();
         if open.is_empty() {

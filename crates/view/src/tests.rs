@@ -269,6 +269,19 @@ fn refused(scene: &mut Scene) -> (Failures, u64) {
 }
 
 #[test]
+fn a_port_that_was_open_counts_though_its_server_has_ended_since() {
+    let mut scene = Scene::new();
+    scene.state(SERVER, 1, TcpState::Closed, TcpState::Listen);
+    let (mut failures, _) = refused(&mut scene);
+    scene.state(SERVER, 1, TcpState::Listen, TcpState::Closed);
+    for event in scene.events() {
+        failures.push(&event);
+    }
+    let found = &failures.evidence(&scene::topology(), &view(&scene, vec![], vec![]))[0];
+    assert_eq!(found.key, "evidence-refused-other-port");
+}
+
+#[test]
 fn a_refused_connection_shows_which_port_is_open_there() {
     let mut scene = Scene::new();
     let (failures, rst) = refused(&mut scene);
