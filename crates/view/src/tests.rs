@@ -271,11 +271,12 @@ fn refused(scene: &mut Scene) -> (Failures, u64) {
 #[test]
 fn a_port_that_was_open_counts_though_its_server_has_ended_since() {
     let mut scene = Scene::new();
-    scene.state(SERVER, 1, TcpState::Closed, TcpState::Listen);
     let (mut failures, _) = refused(&mut scene);
-    scene.state(SERVER, 1, TcpState::Listen, TcpState::Closed);
-    for event in scene.events() {
-        failures.push(&event);
+    for (at, from, to) in [(0, "CLOSED", "LISTEN"), (scene.now + DELAY, "LISTEN", "CLOSED")] {
+        let (from, to, local) = (from.to_string(), to.to_string(), "10.0.0.80:80".to_string());
+        let (node, socket, peer, conversation) = (SERVER, 9, None, None);
+        let kind = EventKind::TcpState { node, socket, local, peer, from, to, conversation };
+        failures.push(&Event { seq: 0, at, kind });
     }
     let found = &failures.evidence(&scene::topology(), &view(&scene, vec![], vec![]))[0];
     assert_eq!(found.key, "evidence-refused-other-port");
