@@ -122,10 +122,13 @@ async fn real_servers_answer_through_the_relay() -> Result<()> {
     let printed = consoles(&browser, &["http.py", "echo.py", "udp_echo.py", "blocked.py"]).await?;
     ensure!(printed["http.py"].contains("200 OK"), "a real HTTP server answered: {printed:#?}");
     ensure!(printed["echo.py"].to_lowercase().contains("hej"), "the real TCP echo answered: {printed:#?}");
-    ensure!(printed["udp_echo.py"].to_lowercase().contains("hej"), "the real UDP echo answered: {printed:#?}");
+    ensure!(
+        printed["udp_echo.py"].to_lowercase().contains("hej"),
+        "the real UDP echo answered: {printed:#?}"
+    );
     // Refused by policy: the exception that Linux gives, and a sentence that says why.
     ensure!(printed["blocked.py"].contains("[Errno 113]"), "EHOSTUNREACH: {printed:#?}");
-    browser.wait_for_text("problem", "does not allow").await?;
+    browser.wait_for_text("problem", "--allow 127.0.0.1:22").await?;
     let ladder: Vec<String> = browser.rows("ladder-table").await?.iter().map(|r| r.join(" | ")).collect();
     ensure!(ladder.iter().any(|r| r.contains("SYN, ACK")), "frames to the gateway are seen: {ladder:#?}");
     done(relay, browser).await

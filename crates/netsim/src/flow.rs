@@ -36,6 +36,8 @@ pub(crate) struct Flow {
     target: SocketAddr,
     /// The real end as the program names it, for the trace: `relay:9007`.
     label: String,
+    /// The real end as the relay is asked for it: `127.0.0.1:9007`.
+    dialled: String,
     kind: Kind,
 }
 
@@ -147,8 +149,8 @@ impl World {
         };
         let flow = self.new_flow();
         let kind = Kind::Tcp(Tcp { held: Some(id), ..Tcp::default() });
-        let label = format!("{name}:{}", target.port());
-        self.flows.insert(flow, Flow { node, client, target, label, kind });
+        let (label, dialled) = (format!("{name}:{}", target.port()), format!("{host}:{}", target.port()));
+        self.flows.insert(flow, Flow { node, client, target, label, dialled, kind });
         self.gateway_fact(flow, GatewayFact::Connecting);
         self.ask(GatewayRequest::OpenTcp { flow, host, port: target.port() });
     }
@@ -167,8 +169,9 @@ impl World {
                 let flow = self.new_flow();
                 let idle = self.queue.push(now + UDP_IDLE, Event::FlowIdle { flow });
                 let udp = Udp { open: false, early: VecDeque::new(), first: data.clone(), idle };
-                let label = format!("{name}:{}", target.port());
-                self.flows.insert(flow, Flow { node, client, target, label, kind: Kind::Udp(udp) });
+                let (label, dialled) =
+                    (format!("{name}:{}", target.port()), format!("{host}:{}", target.port()));
+                self.flows.insert(flow, Flow { node, client, target, label, dialled, kind: Kind::Udp(udp) });
                 self.gateway_fact(flow, GatewayFact::Connecting);
                 self.ask(GatewayRequest::OpenUdp { flow, host, port: target.port() });
                 flow
@@ -221,10 +224,10 @@ impl World {
     }
 
     fn gateway_fact(&mut self, flow: FlowId, fact: GatewayFact) {
-        let Some(Flow { node, client, label, kind, .. }) = self.flows.get(&flow) else { return };
+        let Some(Flow { node, client, label, dialled, kind, .. }) = self.flows.get(&flow) else { return };
         let protocol = if matches!(kind, Kind::Tcp(_)) { 6 } else { 17 };
-        let (node, client, target) = (*node, *client, label.clone());
-        self.record(RecordKind::Gateway { node, protocol, client, target, fact });
+        let (node, client, target, dialled) = (*node, *client, label.clone(), dialled.clone());
+        self.record(RecordKind::Gateway { node, protocol, client, target, dialled, fact });
     }
 
     fn forget(&mut self, flow: FlowId) -> Option<Flow> {

@@ -166,12 +166,14 @@ pub enum RecordKind {
         stream: Stream,
         text: String,
     },
-    /// The far side of a gateway: `client` is the simulated end, `target` the real one.
+    /// The far side of a gateway: `client` is the simulated end, `target` the real one as the program names it,
+    /// `dialled` as the relay is asked for it.
     Gateway {
         node: NodeId,
         protocol: u8,
         client: SocketAddr,
         target: String,
+        dialled: String,
         fact: GatewayFact,
     },
     /// A name was given an address by the gateway.

@@ -122,8 +122,10 @@ pub struct GatewayView {
     pub protocol: String,
     /// The simulated end.
     pub client: String,
-    /// The real end, as asked for.
+    /// The real end, as the program names it.
     pub target: String,
+    /// The real end, as the relay is asked for it: what `--allow` would take.
+    pub dialled: String,
     /// Message key: `gateway-connecting`, `gateway-connected`, `gateway-refused`, `gateway-unreachable`,
     /// `gateway-timed-out`, `gateway-not-allowed`, `gateway-throttled`, `gateway-no-relay`, `gateway-closed`,
     /// `gateway-reset`.

@@ -189,13 +189,16 @@ impl Ingest {
                 },
                 text: text.clone(),
             },
-            RecordKind::Gateway { node, protocol, client, target, fact } => EventKind::Gateway(GatewayView {
-                node: node.0,
-                protocol: if *protocol == 17 { "UDP" } else { "TCP" }.to_string(),
-                client: client.to_string(),
-                target: target.clone(),
-                fact: keys::gateway_key(fact).to_string(),
-            }),
+            RecordKind::Gateway { node, protocol, client, target, dialled, fact } => {
+                EventKind::Gateway(GatewayView {
+                    node: node.0,
+                    protocol: if *protocol == 17 { "UDP" } else { "TCP" }.to_string(),
+                    client: client.to_string(),
+                    target: target.clone(),
+                    dialled: dialled.clone(),
+                    fact: keys::gateway_key(fact).to_string(),
+                })
+            }
             RecordKind::NameResolved { node, name, address } => {
                 EventKind::NameResolved { node: node.0, name: name.clone(), address: address.to_string() }
             }

@@ -119,7 +119,7 @@ pub fn event_keys() -> &'static [(&'static str, &'static [&'static str])] {
         ("gateway-refused", &["target"]),
         ("gateway-unreachable", &["target"]),
         ("gateway-timed-out", &["target"]),
-        ("gateway-not-allowed", &["target"]),
+        ("gateway-not-allowed", &["target", "dialled"]),
         ("gateway-throttled", &["target"]),
         ("gateway-no-relay", &["target"]),
         ("gateway-closed", &["target"]),

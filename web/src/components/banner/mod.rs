@@ -127,7 +127,14 @@ pub fn Banners() -> impl IntoView {
             .into_iter()
             .map(|refusal| {
                 let sentence = move || {
-                    texts.with(&refusal.fact, &[("target", &refusal.target), ("client", &refusal.client)])
+                    texts.with(
+                        &refusal.fact,
+                        &[
+                            ("target", &refusal.target),
+                            ("dialled", &refusal.dialled),
+                            ("client", &refusal.client),
+                        ],
+                    )
                 };
                 view! {
                     <p class="banner banner--warn" role="status" data-testid="problem">{sentence}</p>
