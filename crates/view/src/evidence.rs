@@ -130,7 +130,8 @@ impl Failures {
                 if to == "LISTEN" {
                     let (node, local) = (*node, local.clone());
                     self.listeners.push(Listener { node, local, from: event.at, until: None });
-                } else if from == "LISTEN" {
+                } else if from == "LISTEN" && to == "CLOSED" {
+                    // Not the connections that are born of it: they go from LISTEN to SYN-RECEIVED.
                     let mut open = self.listeners.iter_mut().rev();
                     if let Some(l) = open.find(|l| l.node == *node && l.local == *local && l.until.is_none())
                     {

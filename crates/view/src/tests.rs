@@ -272,7 +272,9 @@ fn refused(scene: &mut Scene) -> (Failures, u64) {
 fn a_port_that_was_open_counts_though_its_server_has_ended_since() {
     let mut scene = Scene::new();
     let (mut failures, _) = refused(&mut scene);
-    for (at, from, to) in [(0, "CLOSED", "LISTEN"), (scene.now + DELAY, "LISTEN", "CLOSED")] {
+    for (at, from, to) in
+        [(0, "CLOSED", "LISTEN"), (1, "LISTEN", "SYN-RECEIVED"), (scene.now + DELAY, "LISTEN", "CLOSED")]
+    {
         let (from, to, local) = (from.to_string(), to.to_string(), "10.0.0.80:80".to_string());
         let (node, socket, peer, conversation) = (SERVER, 9, None, None);
         let kind = EventKind::TcpState { node, socket, local, peer, from, to, conversation };

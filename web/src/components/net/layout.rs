@@ -146,12 +146,15 @@ fn extent(need: &Need, crowded: bool, upright: bool) -> (f64, f64) {
 /// Height of a frame.
 pub const FRAME: f64 = 34.0;
 
-/// Moves frames that would cover an earlier one up or down, by whole heights. Each is (middle, width).
-pub fn apart(frames: &mut [((f64, f64), f64)]) {
+/// Moves frames that would cover an earlier one up or down, by whole heights, inside a map of this height. Each is
+/// (middle, width).
+pub fn apart(frames: &mut [((f64, f64), f64)], height: f64) {
     const STEP: f64 = FRAME + 4.0;
-    for index in 1..frames.len() {
+    let inside = (FRAME / 2.0 + 2.0, (height - FRAME / 2.0 - 2.0).max(FRAME / 2.0 + 2.0));
+    for index in 0..frames.len() {
         let (before, rest) = frames.split_at_mut(index);
         let Some((middle, width)) = rest.first_mut() else { continue };
+        middle.1 = middle.1.clamp(inside.0, inside.1);
         let (x, y) = *middle;
         let free = |y: f64| {
             before.iter().all(|((other_x, other_y), other_width)| {
@@ -160,7 +163,11 @@ pub fn apart(frames: &mut [((f64, f64), f64)]) {
         };
         // Down, up, further down, further up; a crowd that finds no room stays where it is.
         let tries = [0.0, 1.0, -1.0, 2.0, -2.0, 3.0, -3.0];
-        if let Some(found) = tries.into_iter().map(|step| y + step * STEP).find(|y| free(*y)) {
+        if let Some(found) = tries
+            .into_iter()
+            .map(|step| y + step * STEP)
+            .find(|y| (inside.0..=inside.1).contains(y) && free(*y))
+        {
             middle.1 = found;
         }
     }
@@ -237,8 +244,15 @@ mod tests {
     #[test]
     fn frames_at_the_same_place_are_stacked() {
         let mut frames = [((100.0, 100.0), 90.0), ((104.0, 100.0), 90.0), ((300.0, 100.0), 90.0)];
-        apart(&mut frames);
+        apart(&mut frames, 300.0);
         assert_eq!(frames.map(|((_, y), _)| y), [100.0, 138.0, 100.0]);
+    }
+
+    #[test]
+    fn frames_are_stacked_inside_the_map() {
+        let mut frames = [((100.0, 90.0), 90.0), ((104.0, 90.0), 90.0)];
+        apart(&mut frames, 110.0);
+        assert_eq!(frames.map(|((_, y), _)| y), [90.0, 52.0]);
     }
 
     #[test]

@@ -114,7 +114,7 @@ pub fn Net() -> impl IntoView {
             prepared.collect()
         });
         let mut places: Vec<((f64, f64), f64)> = frames.iter().map(|frame| (frame.at, frame.width)).collect();
-        layout::apart(&mut places);
+        layout::apart(&mut places, size.get_untracked().1);
         for (frame, (at, _)) in frames.iter_mut().zip(places) {
             frame.at = at;
         }
