@@ -23,7 +23,8 @@ pub(crate) enum Refusal {
     )]
     Host(String),
     #[error(
-        "pages of {origin:?} may not use the relay at {host:?}: only the page that this relay serves itself may"
+        "pages of {origin:?} may not use the relay at {host:?}: only the page that this relay serves itself may. \
+         If that page is meant to, the relay's operator adds --allow-origin {origin} to `socketlab serve`"
     )]
     Origin { origin: String, host: String },
     #[error("this relay lets in browsers only (--require-origin): the request has no Origin header")]
@@ -40,6 +41,7 @@ pub(crate) fn check(headers: &HeaderMap, options: &ServeOptions) -> Result<(), R
         None if options.require_origin => Err(Refusal::NoOrigin),
         None => Ok(()),
         Some(origin) if is_same(&origin, &host) => Ok(()),
+        Some(origin) if options.allow_origin.iter().any(|o| o.eq_ignore_ascii_case(&origin)) => Ok(()),
         Some(origin) => Err(Refusal::Origin { origin, host }),
     }
 }
@@ -134,6 +136,25 @@ mod tests {
         assert_eq!(checked(loopback, "lab.school.example", Some("https://lab.school.example")), Ok(()));
         assert_eq!(checked(loopback, "localhost:80", Some("http://localhost")), Ok(()));
         assert_eq!(checked("0.0.0.0:8080", "192.168.1.7:8080", Some("http://192.168.1.7:8080")), Ok(()));
+    }
+
+    #[test]
+    fn a_page_from_elsewhere_comes_in_by_its_whole_origin_only() {
+        let options = ServeOptions {
+            allow_origin: vec!["https://lab.school.example".into()],
+            ..ServeOptions::default()
+        };
+        let from = |origin: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(HOST, "127.0.0.1:8080".parse().unwrap());
+            headers.insert(ORIGIN, origin.parse().unwrap());
+            check(&headers, &options).is_ok()
+        };
+        assert!(from("https://lab.school.example"));
+        assert!(!from("http://lab.school.example"));
+        assert!(!from("https://lab.school.example:8443"));
+        assert!(!from("https://lab.school.example.evil.example"));
+        assert!(!from("null"));
     }
 
     #[test]

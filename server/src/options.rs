@@ -36,6 +36,11 @@ pub struct ServeOptions {
     #[arg(long, value_name = "NAME")]
     pub host: Vec<String>,
 
+    /// A page that another server serves and that may use this relay, as its Origin: https://lab.school.example.
+    /// Again for each
+    #[arg(long, value_name = "ORIGIN")]
+    pub allow_origin: Vec<String>,
+
     /// Turn away clients that send no Origin: programs that are not browsers
     #[arg(long)]
     pub require_origin: bool,
@@ -66,6 +71,7 @@ impl Default for ServeOptions {
             demo_port_base: 9000,
             open: false,
             host: Vec::new(),
+            allow_origin: Vec::new(),
             require_origin: false,
             max_connections: 1024,
             max_streams: 256,

@@ -1,6 +1,8 @@
 //! Every test in one command, with the sum of what the runners counted as the last line.
 
-use std::process::Command;
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
@@ -89,6 +91,8 @@ pub(crate) fn run_parts(parts: &[String]) -> Result<()> {
     }
     if wanted("wasm") {
         timed("set-up for the page", tools::for_page)?;
+        run(command("cargo").args(["build", "--package", "socketlab-cli"]))?;
+        let relay = TestRelay::start()?;
         for krate in WASM_CRATES {
             let mut tests = command(Wasm::find().context("no compiler for wasm")?.cargo());
             tests.args(["test", "--target", "wasm32-unknown-unknown", "--package", krate]);
@@ -102,6 +106,9 @@ pub(crate) fn run_parts(parts: &[String]) -> Result<()> {
                     "CHROMEDRIVER",
                     crate::shell::which("chromedriver").context("chromedriver is not on PATH")?,
                 )
+                .env("WASM_BINDGEN_TEST_ADDRESS", &relay.page)
+                .env("SOCKETLAB_TEST_RELAY", &relay.url)
+                .env("SOCKETLAB_TEST_ECHO", &relay.echo)
                 .env("WASM_BINDGEN_TEST_TIMEOUT", "300");
             totals.cargo_test(&format!("headless browser tests of {krate}"), &mut tests)?;
         }
@@ -115,6 +122,56 @@ pub(crate) fn run_parts(parts: &[String]) -> Result<()> {
         totals.cargo_test("whole-product tests, in a real browser", &mut tests)?;
     }
     finish(&totals)
+}
+
+/// A relay for the browser tests that talk to a real one. Ended when it goes out of scope.
+struct TestRelay {
+    child: Child,
+    /// Where the test runner shall serve its page: the origin that the relay lets in.
+    page: String,
+    /// The relay's Wisp address.
+    url: String,
+    /// Port of its echo service.
+    echo: String,
+}
+
+impl TestRelay {
+    fn start() -> Result<TestRelay> {
+        // A port that was free a moment ago.
+        let page = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
+        let mut child = command("target/debug/socketlab")
+            .args(["serve", "--listen", "127.0.0.1:0", "--demo-services", "--demo-port-base", "0"])
+            .args(["--allow-origin", &format!("http://{page}")])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .context("cannot start target/debug/socketlab")?;
+        let out = child.stdout.take().context("the relay's standard output")?;
+        let mut relay = TestRelay { child, page, url: String::new(), echo: String::new() };
+        let mut lines = BufReader::new(out).lines();
+        while relay.echo.is_empty() || relay.url.is_empty() {
+            let line = lines
+                .next()
+                .context("the relay for the browser tests ended before it said where it listens")??;
+            if let Some((_, address)) = line.split_once("http://") {
+                relay.url = format!("ws://{}/wisp/", address.trim_end_matches('/'));
+            }
+            if let (Some((target, _)), true) = (line.split_once("/tcp"), line.contains("echo")) {
+                relay.echo = target.rsplit(':').next().unwrap_or_default().to_owned();
+            }
+        }
+        // Nobody must be stopped by a full pipe.
+        std::thread::spawn(move || lines.for_each(drop));
+        Ok(relay)
+    }
+}
+
+impl Drop for TestRelay {
+    fn drop(&mut self) {
+        // It may have ended by itself; then there is nothing to end.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 /// Crates that only make sense in a browser.

@@ -3,6 +3,8 @@
 //! from any fixed point.
 
 #[cfg(test)]
+mod real;
+#[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, VecDeque};

@@ -21,6 +21,8 @@ const NARROW: (f64, f64) = (74.0, 46.0);
 const PHONE: (f64, f64) = (66.0, 32.0);
 /// Characters of a call that fit into a gutter.
 const CALL_CHARS: usize = 17;
+/// Distance of an arrow's words from the lifeline that sends it, in CSS pixels.
+const BESIDE: f64 = 22.0;
 /// Width of a character in a label, in CSS pixels.
 const CHAR: f64 = 6.65;
 /// Least distance of two lifelines, in CSS pixels.
@@ -204,7 +206,13 @@ pub fn Ladder(
                         <For
                             each=move || visible.get().arrows
                             key=move |index| (generation.get_untracked(), *index)
-                            children=move |index| view! { <ArrowLine index=index xs=xs width=width /> }
+                            children=move |index| view! { <ArrowLine index=index xs=xs /> }
+                        />
+                        // Words above all shafts, so that no later arrow strikes them through.
+                        <For
+                            each=move || visible.get().arrows
+                            key=move |index| (generation.get_untracked(), *index)
+                            children=move |index| view! { <ArrowLabel index=index xs=xs width=width /> }
                         />
                         <For
                             each=move || visible.get().states
@@ -239,7 +247,7 @@ fn x_of(xs: &[f64], lifeline: u32) -> f64 {
 
 /// A packet's arrow.
 #[component]
-fn ArrowLine(index: usize, xs: Memo<Vec<f64>>, width: Memo<f64>) -> impl IntoView {
+fn ArrowLine(index: usize, xs: Memo<Vec<f64>>) -> impl IntoView {
     let page = Page::here();
     let texts = Texts::here();
     let arrow = Memo::new(move |_| page.trace.with(|trace| trace.ladder.ladder().arrows.get(index).cloned()));
@@ -261,7 +269,38 @@ fn ArrowLine(index: usize, xs: Memo<Vec<f64>>, width: Memo<f64>) -> impl IntoVie
         let arrow = arrow.get()?;
         let xs = xs.get();
         let (x0, x1) = (x_of(&xs, arrow.from), x_of(&xs, arrow.to));
-        Some(draw_arrow(page, texts, arrow, (x0, x1), width.get(), done))
+        Some(draw_arrow(page, texts, arrow, (x0, x1), done))
+    }
+}
+
+/// What a packet says, beside the lifeline that sends it, above its arrow.
+#[component]
+fn ArrowLabel(index: usize, xs: Memo<Vec<f64>>, width: Memo<f64>) -> impl IntoView {
+    let page = Page::here();
+    let arrow = Memo::new(move |_| page.trace.with(|trace| trace.ladder.ladder().arrows.get(index).cloned()));
+    move || {
+        let Arrow { packet, from, to, sent, label, label_y, .. } = arrow.get()?;
+        let (x0, x1) = xs.with(|xs| (x_of(xs, from), x_of(xs, to)));
+        let long = label.chars().count() as f64 * CHAR;
+        // Clear of the brackets beside the lifeline, and inside the sheet.
+        let (x, anchor) = if x1 >= x0 {
+            ((x0 + BESIDE).min(width.get() - long - 6.0).max(6.0), "start")
+        } else {
+            ((x0 - BESIDE).max(long + 6.0), "end")
+        };
+        let future = move || page.time.get() < sent;
+        Some(view! {
+            <text
+                class="ladder__word code"
+                class:ladder__word--future=future
+                x=x
+                y=label_y
+                text-anchor=anchor
+                on:click=move |_| page.select_packet(packet)
+            >
+                {label}
+            </text>
+        })
     }
 }
 
@@ -270,13 +309,9 @@ fn draw_arrow(
     texts: Texts,
     arrow: Arrow,
     (x0, x1): (f64, f64),
-    width: f64,
     done: Memo<f64>,
 ) -> impl IntoView {
-    let Arrow { packet, y0, y1, label, label_y, conversation, retransmission, pure_ack, end, .. } = arrow;
-    // The label stays inside the sheet.
-    let half = label.chars().count() as f64 * CHAR / 2.0 + 6.0;
-    let label_x = ((x0 + x1) / 2.0).clamp(half.min(width / 2.0), (width - half).max(width / 2.0));
+    let Arrow { packet, y0, y1, conversation, retransmission, pure_ack, end, .. } = arrow;
     let direction = if x1 >= x0 { 1.0 } else { -1.0 };
     let slope = (y1 - y0) / (x1 - x0).abs().max(1.0);
     let lost = match end {
@@ -330,7 +365,6 @@ fn draw_arrow(
             <path class="ladder__hit" d=format!("M{x0:.1} {y0:.1}L{:.1} {:.1}", whole.0, whole.1) />
             <path class="ladder__shaft" d=path />
             <path class="ladder__tip" d=head />
-            <text class="code" x=label_x y=label_y text-anchor="middle">{label}</text>
             {reason}
         </g>
     }
