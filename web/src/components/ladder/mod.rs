@@ -21,8 +21,8 @@ const NARROW: (f64, f64) = (74.0, 46.0);
 const PHONE: (f64, f64) = (66.0, 32.0);
 /// Characters of a call that fit into a gutter.
 const CALL_CHARS: usize = 17;
-/// Distance of an arrow's words from the lifeline that sends it, in CSS pixels.
-const BESIDE: f64 = 22.0;
+/// Distance of an arrow's words from the lifeline that sends it, in CSS pixels: clear of brackets and state chips.
+const BESIDE: f64 = 48.0;
 /// Width of a character in a label, in CSS pixels.
 const CHAR: f64 = 6.65;
 /// Least distance of two lifelines, in CSS pixels.
