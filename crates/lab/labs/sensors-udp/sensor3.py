@@ -1,7 +1,7 @@
 import socket
 
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)    # UDP
-s.bind(('10.0.0.13', 13403))                         # source port
+s.bind(('10.0.0.13', 13403))                            # source port
 s.sendto('20,4 °C'.encode(), ('10.0.0.80', 80))         # destination port
 answer, sender = s.recvfrom(1024)
 print(answer.decode())

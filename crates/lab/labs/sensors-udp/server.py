@@ -5,7 +5,7 @@ server.bind(('10.0.0.80', 80))
 print('Väntar på port 80')
 
 while True:
-    data, sender = server.recvfrom(1024)    # one socket for all senders
+    data, sender = server.recvfrom(1024)                    # one socket for all senders
     text = data.decode()
     print(f'{sender}: {text}')
     server.sendto(f'Tack för {text}'.encode(), sender)

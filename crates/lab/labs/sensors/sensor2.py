@@ -1,7 +1,7 @@
 import socket
 
 s = socket.socket()                     # TCP
-s.bind(('10.0.0.12', 13402))         # source port
+s.bind(('10.0.0.12', 13402))            # source port
 s.connect(('10.0.0.80', 80))            # destination port
 s.send('21,5 °C'.encode())
 answer = s.recv(1024)
