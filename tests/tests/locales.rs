@@ -102,9 +102,10 @@ fn keys_that_the_page_asks_for_exist() {
     let mut missing = BTreeSet::new();
     for path in files(&web().join("src"), "rs") {
         let source = std::fs::read_to_string(&path).expect("a source file can be read");
-        for call in ["texts.get(\"", "texts.with(\"", "texts.with(\n"] {
+        for call in ["texts.get(", "texts.with("] {
             for (at, _) in source.match_indices(call) {
-                let rest = source[at + call.len()..].trim_start().trim_start_matches('"');
+                // A key that is computed comes from a view, whose keys the test above holds.
+                let Some(rest) = source[at + call.len()..].trim_start().strip_prefix('"') else { continue };
                 let key = rest.split('"').next().unwrap_or_default();
                 if !known.contains_key(key) {
                     missing.insert(key.to_owned());

@@ -200,17 +200,6 @@ async fn time_stands_still_when_paused_and_goes_one_step_at_a_time() -> Result<(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_browser_without_jspi_is_told_which_browsers_work() -> Result<()> {
-    let relay = Relay::start(&[]).await?;
-    let browser = Browser::start(1280, 800, "en", &["--js-flags=--no-experimental-wasm-jspi --no-wasm-jspi"]).await?;
-    browser.open(&format!("{}/?lab=sensors", relay.url)).await?;
-    browser.click("run").await?;
-    let advice = browser.wait_for_text("no-jspi", "Chrome").await?;
-    ensure!(advice.contains("Firefox"), "other browsers are named too: {advice}");
-    done(relay, browser).await
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn the_relay_goes_and_comes_back() -> Result<()> {
     let (relay, browser) = open("real-world").await?;
     browser.click("run").await?;
