@@ -44,13 +44,15 @@ async fn main() -> Result<()> {
             browser
                 .client
                 .execute(
-                    "performance.clearMarks(); window.__t0 = performance.now(); window.__t1 = null;
-                     const c = document.querySelector('[data-testid=\"console-server.py\"]');
-                     let armed = false;
-                     const see = () => { if (armed && c.textContent.trim() && window.__t1 === null) window.__t1 = performance.now(); };
-                     new MutationObserver(() => { if (!c.textContent.trim()) armed = true; see(); })
-                       .observe(c, { childList: true, subtree: true, characterData: true });
-                     if (!c.textContent.trim()) armed = true;
+                    "window.__t0 = performance.now(); window.__t1 = null;
+                     const lines = () => document.querySelectorAll(
+                         '[data-testid=\"console-server.py\"] .console__text').length;
+                     let armed = lines() === 0;
+                     new MutationObserver(() => {
+                         const now = lines();
+                         if (now === 0) armed = true;
+                         else if (armed && window.__t1 === null) window.__t1 = performance.now();
+                     }).observe(document.body, { childList: true, subtree: true, characterData: true });
                      document.querySelector('[data-testid=run]').click()",
                     vec![],
                 )
