@@ -373,6 +373,34 @@ fn ctrl_c_interrupts_what_blocks() {
 }
 
 #[test]
+fn ctrl_c_leaves_the_count_of_what_was_sent() {
+    let mut lan = Lan::new(delay(1));
+    let (a, b) = (lan.host(), lan.host());
+    lan.program(b, 0, |sys| {
+        let s = sys.listener("10.0.0.2", 7);
+        let _ = sys.accept(s);
+        sys.sleep(Duration::from_secs(60)).unwrap();
+    });
+    lan.program(a, 1, |sys| {
+        let s = sys.socket(TCP);
+        sys.connect(s, "10.0.0.2", 7).unwrap();
+        // More than both buffers hold: the call blocks with a part of it done.
+        let sent = sys.ok("send", args![s, &*vec![0; 10_000_000], 0, FOREVER]).int();
+        sys.print(&sent.to_string());
+    });
+    let mut stage = lan.stage();
+    stage.world.start();
+    while !matches!(stage.world.turn(), socketlab_netsim::Turn::Event(at) if at.as_nanos() > 8_000_000_000) {
+        stage.turn();
+    }
+    stage.world.interrupt(socketlab_stack::Pid(2));
+    stage.play();
+    assert_eq!(stage.interrupted, [socketlab_stack::Pid(2)]);
+    let sent: usize = stage.console(1).trim().parse().unwrap();
+    assert!((10_000..10_000_000).contains(&sent), "{sent}");
+}
+
+#[test]
 fn ctrl_c_comes_after_a_call_that_does_not_block() {
     let mut lan = Lan::new(delay(1));
     let host = lan.host();

@@ -19,35 +19,31 @@ impl World {
         let now = self.now;
         let Some(process) = self.processes.get_mut(&pid).filter(|p| p.interrupted) else { return };
         let node = process.node;
-        let call = match process.threads.get(&MAIN) {
-            Some(Wait::Kernel { call, .. }) => {
-                let call = *call;
+        let (call, part) = match process.threads.get(&MAIN) {
+            Some(Wait::Kernel { call, shape, .. }) => {
+                let (call, shape) = (*call, *shape);
                 self.calls.remove(&call);
-                if let Some(host) = self.host_mut(node) {
-                    host.host.cancel(now, call);
-                }
-                call
+                let part = self.host_mut(node).and_then(|host| host.host.cancel(now, call));
+                (call, part.map(|part| Reply::of(&Ok(part), shape)))
             }
             Some(Wait::Reply { call, key, interruptible: true, .. }) => {
                 let (call, key) = (*call, *key);
                 self.queue.cancel(key);
-                call
+                (call, None)
             }
-            Some(Wait::Park { call, .. } | Wait::Line { call, .. }) => *call,
+            Some(Wait::Park { call, .. } | Wait::Line { call, .. }) => (*call, None),
             Some(Wait::Reply { .. }) | None => return,
         };
-        if let Some(process) = self.processes.get_mut(&pid) {
-            process.interrupted = false;
-        }
-        let reply = Reply::error("EINTR");
+        // A call that has done a part of its work says so, as on Linux (signal(7)); the signal follows right after it.
+        let reply = part.unwrap_or_else(|| {
+            if let Some(process) = self.processes.get_mut(&pid) {
+                process.interrupted = false;
+            }
+            Reply::error("EINTR")
+        });
         let shown = Shown::of(&reply, Cause::Rule, None);
-        self.answer(
-            From { pid, tid: MAIN, node, call, post: false, shown: true },
-            now,
-            reply,
-            Some(shown),
-            false,
-        );
+        let from = From { pid, tid: MAIN, node, call, post: false, shown: true };
+        self.answer(from, now, reply, Some(shown), false);
         self.drain(node, None, None);
     }
 }
