@@ -79,6 +79,7 @@ fn whatever_an_event_or_a_view_names_has_a_sentence() {
     let views = socketlab_view::keys::event_keys()
         .iter()
         .chain(socketlab_view::wait::wait_keys())
+        .chain(socketlab_view::notice::notice_keys())
         .chain(socketlab_view::evidence::evidence_keys());
     for (key, given) in views {
         let named = known.get(*key).unwrap_or_else(|| panic!("no sentence for {key}"));

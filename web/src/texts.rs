@@ -31,6 +31,7 @@ macro_rules! locale {
             include_str!(concat!("../locales/", $lang, "/lesson.ftl")),
             include_str!(concat!("../locales/", $lang, "/net.ftl")),
             include_str!(concat!("../locales/", $lang, "/packets.ftl")),
+            include_str!(concat!("../locales/", $lang, "/notices.ftl")),
             include_str!(concat!("../locales/", $lang, "/problems.ftl")),
             include_str!(concat!("../locales/", $lang, "/sockets.ftl")),
             include_str!(concat!("../locales/", $lang, "/timeline.ftl")),

@@ -5,6 +5,7 @@ use core::time::Duration;
 
 use socketlab_stack::{IpCidr, MacAddr, Profile};
 
+use crate::command::Deed;
 use crate::link::LinkParams;
 use crate::record::{LinkId, NodeId};
 use crate::topology::{NodeKind, Topology, TopologyLink, TopologyNode};
@@ -68,6 +69,7 @@ pub struct WorldBuilder {
     pub(crate) profile: Profile,
     pub(crate) topology: Topology,
     pub(crate) links: Vec<(End, End, LinkParams)>,
+    pub(crate) catches: Vec<(LinkId, NodeId, u64, Deed)>,
     pub(crate) routes: Vec<(NodeId, IpCidr, Option<IpAddr>)>,
     pub(crate) gateway_names: Vec<(NodeId, Vec<GatewayName>)>,
     pub(crate) programs: Vec<Program>,
@@ -81,6 +83,7 @@ impl WorldBuilder {
             profile: Profile::default(),
             topology: Topology::default(),
             links: Vec::new(),
+            catches: Vec::new(),
             routes: Vec::new(),
             gateway_names: Vec::new(),
             programs: Vec::new(),
@@ -124,6 +127,11 @@ impl WorldBuilder {
         self.node(name, NodeKind::Switch)
     }
 
+    /// A hub.
+    pub fn hub(&mut self, name: &str) -> NodeId {
+        self.node(name, NodeKind::Hub)
+    }
+
     /// A gateway to the real world.
     pub fn gateway(&mut self, name: &str, names: Vec<GatewayName>) -> NodeId {
         let id = self.node(name, NodeKind::Gateway);
@@ -151,10 +159,15 @@ impl WorldBuilder {
         id
     }
 
+    /// Catches the `nth` frame (from 1) that leaves `from` by this link.
+    pub fn catch(&mut self, link: LinkId, from: NodeId, nth: u64, deed: Deed) {
+        self.catches.push((link, from, nth, deed));
+    }
+
     fn interface_name(&self, node: NodeId) -> String {
         let taken = self.links.iter().flat_map(|(a, b, _)| [a.node, b.node]).filter(|n| *n == node).count();
         match self.topology.nodes.get(node.0 as usize).map(|n| n.kind) {
-            Some(NodeKind::Switch) => format!("port{}", taken + 1),
+            Some(NodeKind::Switch | NodeKind::Hub) => format!("port{}", taken + 1),
             _ => format!("eth{taken}"),
         }
     }

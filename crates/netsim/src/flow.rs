@@ -7,12 +7,15 @@ use core::time::Duration;
 use std::collections::VecDeque;
 
 use bytes::{Buf, Bytes};
-use socketlab_stack::{Call, CallId, Errno, Failure, Fd, Intercept, InterceptId, Outcome, Pid, Refusal, Ret};
+use socketlab_stack::{
+    Call, CallId, Errno, Failure, Fd, Instant, Intercept, InterceptId, Outcome, Pid, Refusal, Ret,
+};
 
 use crate::gateway::{FlowId, GatewayEvent, GatewayRequest};
 use crate::process::Caller;
 use crate::queue::{Event, EventKey};
 use crate::record::{GatewayFact, NodeId, RecordKind};
+use crate::topology::NodeKind;
 use crate::world::{Output, World};
 
 /// What a flow's call to the gateway's own stack was for.
@@ -80,6 +83,8 @@ struct Udp {
     /// The first datagram, which an ICMP error must quote.
     first: Bytes,
     idle: EventKey,
+    /// When the client last asked, if nothing has come back since.
+    asked: Option<Instant>,
 }
 
 /// Datagrams kept while the real side is being opened. A choice.
@@ -89,6 +94,9 @@ const CHUNK: u64 = 16 * 1024;
 /// How long a quiet UDP flow is kept. RFC 4787 REQ-5 asks NATs for 2 min, Linux' conntrack takes 30 s for a question
 /// without an answer; one minute is between the two.
 const UDP_IDLE: Duration = Duration::from_secs(60);
+/// How long an answer to a datagram is awaited in real time, if no program sleeps until it comes. A choice: what a
+/// program that asks again and again gives a server (a DNS resolver: 5 s, resolv.conf(5)).
+const UDP_AWAITED: Duration = Duration::from_secs(5);
 
 /// recv(2): look, do not take.
 const MSG_PEEK: i32 = 2;
@@ -168,7 +176,8 @@ impl World {
                 };
                 let flow = self.new_flow();
                 let idle = self.queue.push(now + UDP_IDLE, Event::FlowIdle { flow });
-                let udp = Udp { open: false, early: VecDeque::new(), first: data.clone(), idle };
+                let first = data.clone();
+                let udp = Udp { open: false, early: VecDeque::new(), first, idle, asked: None };
                 let (label, dialled) =
                     (format!("{name}:{}", target.port()), format!("{host}:{}", target.port()));
                 self.flows.insert(flow, Flow { node, client, target, label, dialled, kind: Kind::Udp(udp) });
@@ -179,6 +188,7 @@ impl World {
         };
         self.udp_is_alive(flow);
         let Some(Flow { kind: Kind::Udp(udp), .. }) = self.flows.get_mut(&flow) else { return };
+        udp.asked = Some(now);
         if udp.open {
             self.ask(GatewayRequest::Data { flow, bytes: data });
         } else if udp.early.len() < MAX_EARLY {
@@ -197,6 +207,28 @@ impl World {
         let now = self.now;
         if let Some(gateway) = self.host_mut(node) {
             gateway.host.refuse_datagram(now, client, target, data, UNREACHABLE, code);
+        }
+    }
+
+    /// A real connection is open or being opened, or an answer to a datagram is awaited: virtual time must not run
+    /// ahead of the wall clock.
+    pub fn real_time(&self) -> bool {
+        self.flows.values().any(|flow| match &flow.kind {
+            Kind::Tcp(_) => true,
+            Kind::Udp(udp) => {
+                udp.asked.is_some_and(|asked| self.now.saturating_since(asked) < UDP_AWAITED)
+                    || self.somebody_waits_for(flow.client)
+            }
+        })
+    }
+
+    /// Whether a call sleeps at the UDP socket with this address. Behind a NAT nobody knows whose it is: any call.
+    fn somebody_waits_for(&self, client: SocketAddr) -> bool {
+        let owner = self.topology.nodes.iter().position(|node| node.addresses.contains(&client.ip()));
+        let owner = owner.map(|node| NodeId(node as u32));
+        match owner.filter(|node| self.topology.kind(*node) == Some(NodeKind::Host)) {
+            Some(node) => self.host(node).is_some_and(|host| host.host.waits_for_datagram(client.port())),
+            None => self.a_call_sleeps(),
         }
     }
 
@@ -335,7 +367,8 @@ impl World {
                 }
                 self.pump(flow);
             }
-            Kind::Udp(_) => {
+            Kind::Udp(udp) => {
+                udp.asked = None;
                 self.udp_is_alive(flow);
                 if let Some(gateway) = self.host_mut(node) {
                     gateway.host.send_datagram_from(now, target, client, &bytes);

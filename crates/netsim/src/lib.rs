@@ -21,6 +21,7 @@
 
 pub mod abi;
 mod builder;
+mod command;
 mod flow;
 mod gateway;
 mod link;
@@ -34,12 +35,14 @@ mod process;
 mod python;
 mod queue;
 pub mod record;
+mod snapshot;
 mod switch;
 mod topology;
 mod world;
 
 pub use abi::AbiError;
 pub use builder::{End, GatewayName, Program, Stdin, WorldBuilder};
+pub use command::{Change, Command, CommandError, Deed};
 pub use gateway::{FlowId, GatewayEvent, GatewayRequest};
 pub use link::{Chance, LinkParams};
 pub use pcapng::{is_in_capture, pcapng};
@@ -47,5 +50,7 @@ pub use record::{
     ExitStatus, FrameId, GatewayFact, LinkId, LossReason, NodeId, PacketId, Record, RecordKind, Stream,
     trace_hash,
 };
+pub use snapshot::{LinkSnapshot, WorldSnapshot};
+pub use switch::SwitchEntry;
 pub use topology::{NodeKind, Topology, TopologyLink, TopologyNode};
 pub use world::{Output, Rest, Turn, World};

@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use socketlab_stack::{CallId, Instant};
 
+use crate::command::{Deed, Held};
 use crate::prng::Prng;
 use crate::queue::Event;
 use crate::record::{FrameId, LinkId, LossReason, NodeId, PacketId, RecordKind};
@@ -70,9 +71,11 @@ impl Default for LinkParams {
     }
 }
 
-/// One frame that waits for its link.
+/// One frame for a link.
 #[derive(Clone, Debug)]
 pub(crate) struct Waiting {
+    /// Its number, once it has one: since it came into the queue.
+    pub(crate) frame: Option<FrameId>,
     pub(crate) packet: PacketId,
     pub(crate) bytes: Bytes,
     pub(crate) cause: Option<CallId>,
@@ -85,7 +88,11 @@ pub(crate) struct Direction {
     busy_until: Instant,
     /// Arrival of the latest frame: the next one may not overtake it.
     last_arrival: Instant,
-    queue: VecDeque<Waiting>,
+    pub(crate) queue: VecDeque<Waiting>,
+    /// Frames that have begun to leave so far.
+    pub(crate) begun: u64,
+    /// Frames to be caught, by that count.
+    pub(crate) catches: Vec<(u64, Deed)>,
 }
 
 /// A link as the world keeps it. Side 0 and 1 are the ends.
@@ -95,6 +102,8 @@ pub(crate) struct Link {
     pub(crate) ends: [(NodeId, usize); 2],
     pub(crate) params: LinkParams,
     pub(crate) directions: [Direction; 2],
+    /// Nothing gets through.
+    pub(crate) cut: bool,
 }
 
 /// Octets of an Ethernet header.
@@ -105,19 +114,26 @@ const LEAST_REORDER_DELAY: Duration = Duration::from_millis(1);
 
 impl World {
     /// A node puts a frame on its link, from side `side`.
-    pub(crate) fn send_on(&mut self, link: LinkId, side: usize, frame: Waiting) {
+    pub(crate) fn send_on(&mut self, link: LinkId, side: usize, mut frame: Waiting) {
         let now = self.now;
         let Some(line) = self.links.get_mut(link.0 as usize) else { return };
         let Some(direction) = line.directions.get_mut(side) else { return };
-        let lost = if frame.bytes.len() > line.params.mtu + ETHERNET_HEADER {
+        let lost = if line.cut {
+            Some(LossReason::LinkCut)
+        } else if frame.bytes.len() > line.params.mtu + ETHERNET_HEADER {
             Some(LossReason::TooBig)
         } else if direction.busy_until <= now && direction.queue.is_empty() {
             None
         } else if direction.queue.len() < line.params.queue {
             let at = direction.busy_until;
             let first = direction.queue.is_empty();
+            let (id, packet, ahead) = (FrameId(self.next_frame), frame.packet, direction.queue.len());
+            let from = line.ends[side].0;
+            self.next_frame += 1;
+            frame.frame = Some(id);
             direction.queue.push_back(frame);
             self.in_flight += 1;
+            self.record(RecordKind::FrameQueued { frame: id, packet, link, from, ahead: ahead as u32 });
             if first {
                 self.queue.push(at, Event::LinkFree { link, side });
             }
@@ -128,7 +144,7 @@ impl World {
         match lost {
             None => self.begin(link, side, frame),
             Some(reason) => {
-                let id = self.record_frame(link, side, &frame, now);
+                let id = self.record_frame(link, side, &mut frame, now);
                 self.record(RecordKind::FrameLost { frame: id, reason });
             }
         }
@@ -155,6 +171,10 @@ impl World {
         let jitter = u64::try_from(params.jitter.as_nanos()).unwrap_or(u64::MAX);
         let jitter = if jitter == 0 { 0 } else { self.prng.below(jitter.saturating_add(1)) };
 
+        direction.begun += 1;
+        let begun = direction.begun;
+        let caught = direction.catches.iter().position(|(number, _)| *number == begun);
+        let caught = caught.map(|place| direction.catches.swap_remove(place).1);
         direction.busy_until = now + params.sending_time(frame.bytes.len());
         let mut arrives = direction.busy_until + params.delay + Duration::from_nanos(jitter);
         arrives = arrives.max(direction.last_arrival);
@@ -169,27 +189,37 @@ impl World {
         let lost = self.prng.happens(params.loss);
         let twice = self.prng.happens(params.duplicate);
 
-        let id = self.record_frame(link, side, &frame, arrives);
+        let id = self.record_frame(link, side, &mut frame, arrives);
+        let held = |frame: &Waiting| Held { link, side, packet: frame.packet, bytes: frame.bytes.clone() };
+        if caught == Some(Deed::Hold) {
+            return self.hold(id, held(&frame));
+        }
         self.in_flight += 1;
-        if lost {
+        let reason = match (caught, lost) {
+            (Some(Deed::Drop), _) => Some(LossReason::DroppedByHand),
+            (_, true) => Some(LossReason::Random),
+            _ => None,
+        };
+        if let Some(reason) = reason {
             // Half-way, so that one sees it go and not arrive.
             let at = now + arrives.saturating_since(now) / 2;
-            self.queue.push(at, Event::Lose { frame: id, reason: LossReason::Random });
+            self.queue.push(at, Event::Lose { frame: id, reason, way: Box::new(held(&frame)) });
             return;
         }
         let (packet, bytes) = (frame.packet, frame.bytes.clone());
         self.queue.push(arrives, Event::Arrive { link, side: 1 - side, frame: id, packet, bytes });
         if twice {
-            let id = self.record_frame(link, side, &frame, arrives);
+            frame.frame = None;
+            let id = self.record_frame(link, side, &mut frame, arrives);
             self.in_flight += 1;
             let Waiting { packet, bytes, .. } = frame;
             self.queue.push(arrives, Event::Arrive { link, side: 1 - side, frame: id, packet, bytes });
         }
     }
 
-    fn record_frame(&mut self, link: LinkId, side: usize, frame: &Waiting, arrives: Instant) -> FrameId {
-        let id = FrameId(self.next_frame);
-        self.next_frame += 1;
+    fn record_frame(&mut self, link: LinkId, side: usize, frame: &mut Waiting, arrives: Instant) -> FrameId {
+        let id = frame.frame.unwrap_or(FrameId(self.next_frame));
+        self.next_frame = self.next_frame.max(id.0 + 1);
         let end = |side: usize| self.links.get(link.0 as usize).map_or(NodeId(0), |l| l.ends[side].0);
         let (from, to) = (end(side), end(1 - side));
         let (packet, bytes, cause) = (frame.packet, frame.bytes.clone(), frame.cause);

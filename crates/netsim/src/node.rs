@@ -23,6 +23,8 @@ pub(crate) struct Node {
 #[derive(Clone, Debug)]
 pub(crate) enum Body {
     Switch(Switch),
+    /// Everything goes out by all other ports.
+    Hub,
     /// A host or gateway.
     Host(Box<HostNode>),
 }
@@ -68,19 +70,19 @@ impl World {
         let Some((node, port)) = self.links.get(link.0 as usize).map(|l| l.ends[side]) else { return };
         let now = self.now;
         let Some(Node { ports, body }) = self.nodes.get_mut(node.0 as usize) else { return };
-        match body {
-            Body::Switch(switch) => {
-                let out = switch.forward(now, ports.len(), port, &bytes);
-                let ends: Vec<_> = out.filter_map(|port| ports.get(port).copied()).collect();
-                for (link, side) in ends {
-                    self.send_on(link, side, Waiting { packet, bytes: bytes.clone(), cause: None });
-                }
-            }
+        let out: Vec<usize> = match body {
+            Body::Switch(switch) => switch.forward(now, ports.len(), port, &bytes).collect(),
+            Body::Hub => (0..ports.len()).filter(|other| *other != port).collect(),
             Body::Host(host) => {
                 let Some(iface) = host.ifaces.get(port).copied() else { return };
                 host.host.handle_frame(now, iface, bytes);
                 self.drain(node, None, Some(frame));
+                return;
             }
+        };
+        let ends: Vec<_> = out.into_iter().filter_map(|port| ports.get(port).copied()).collect();
+        for (link, side) in ends {
+            self.send_on(link, side, Waiting { frame: None, packet, bytes: bytes.clone(), cause: None });
         }
     }
 
@@ -98,10 +100,15 @@ impl World {
     /// `frame`: the frame that arrived.
     pub(crate) fn drain(&mut self, node: NodeId, cause: Option<CallId>, frame: Option<FrameId>) {
         let now = self.now;
+        let mut frame = frame;
         loop {
             let Some(HostNode { host, ports, .. }) = self.host_mut(node) else { return };
             if let Some(event) = host.poll_event() {
-                self.record_host_event(node, event, frame);
+                if let HostEvent::Loopback { packet: bytes } = event {
+                    frame = Some(self.record_loopback(node, bytes, cause));
+                } else {
+                    self.record_host_event(node, event, frame);
+                }
             } else if let Some((iface, bytes)) = host.poll_transmit(now) {
                 // What a host says to itself (`lo`) stays inside its stack.
                 if let Some(port) = ports.get(&iface).copied() {
@@ -138,8 +145,16 @@ impl World {
         self.next_packet += 1;
         let end = self.nodes.get(node.0 as usize).and_then(|n| n.ports.get(port)).copied();
         if let Some((link, side)) = end {
-            self.send_on(link, side, Waiting { packet, bytes, cause });
+            self.send_on(link, side, Waiting { frame: None, packet, bytes, cause });
         }
+    }
+
+    fn record_loopback(&mut self, node: NodeId, bytes: Bytes, cause: Option<CallId>) -> FrameId {
+        let (frame, packet) = (FrameId(self.next_frame), PacketId(self.next_packet));
+        self.next_frame += 1;
+        self.next_packet += 1;
+        self.record(RecordKind::Loopback { node, frame, packet, bytes, cause });
+        frame
     }
 
     fn record_host_event(&mut self, node: NodeId, event: HostEvent, frame: Option<FrameId>) {
@@ -147,8 +162,9 @@ impl World {
             HostEvent::TcpState { socket, local, peer, from, to } => {
                 RecordKind::TcpState { node, socket, local, peer, from, to }
             }
+            HostEvent::Loopback { .. } => return,
             HostEvent::Demux(demux) => {
-                // What a host says to itself travels in no frame.
+                // A copy of its own broadcast that a host hears came in no frame.
                 let Some(frame) = frame else { return };
                 RecordKind::Demux { node, frame, chosen: demux.chosen, passed_over: demux.passed_over }
             }
@@ -156,7 +172,9 @@ impl World {
             HostEvent::Retransmitted { socket, seq, len, attempt } => {
                 RecordKind::Retransmitted { node, socket, seq, len, attempt }
             }
-            HostEvent::TimerSet { .. } => return,
+            HostEvent::TimerSet { socket, timer, deadline } => {
+                RecordKind::TimerSet { node, socket, timer, deadline }
+            }
             HostEvent::TimerFired { socket, timer } => {
                 if timer == socketlab_stack::TimerKind::Persist {
                     self.probes_in_vain += 1;

@@ -26,7 +26,8 @@ pub(crate) struct Parts {
 
 /// Puts the parts together.
 pub(crate) fn assemble(builder: WorldBuilder) -> Parts {
-    let WorldBuilder { seed, profile, topology, links: lines, routes, gateway_names, programs } = builder;
+    let WorldBuilder { seed, profile, topology, links: lines, catches, routes, gateway_names, programs } =
+        builder;
     let mut prng = Prng::new(seed);
     let mut nodes: Vec<Node> = topology
         .nodes
@@ -34,6 +35,7 @@ pub(crate) fn assemble(builder: WorldBuilder) -> Parts {
         .map(|node| {
             let body = match node.kind {
                 NodeKind::Switch => Body::Switch(Switch::default()),
+                NodeKind::Hub => Body::Hub,
                 NodeKind::Host | NodeKind::Router | NodeKind::Gateway => {
                     let host = Host::new(HostConfig {
                         name: node.name.clone(),
@@ -71,7 +73,16 @@ pub(crate) fn assemble(builder: WorldBuilder) -> Parts {
             ends: [(a.node, ports[0]), (b.node, second)],
             params: *params,
             directions: [Direction::default(), Direction::default()],
+            cut: false,
         });
+    }
+
+    for (link, from, nth, deed) in catches {
+        let line: Option<&mut Link> = links.get_mut(link.0 as usize);
+        let side = line.as_ref().and_then(|l| l.ends.iter().position(|(end, _)| *end == from));
+        if let (Some(line), Some(side)) = (line, side) {
+            line.directions[side].catches.push((nth, deed));
+        }
     }
 
     for (node, network, next_hop) in routes {
@@ -86,7 +97,7 @@ pub(crate) fn assemble(builder: WorldBuilder) -> Parts {
     let hosts = topology
         .nodes
         .iter()
-        .filter(|node| node.kind != NodeKind::Switch)
+        .filter(|node| !matches!(node.kind, NodeKind::Switch | NodeKind::Hub))
         .map(|node| (node.name.clone(), node.addresses.clone()))
         .collect();
     let names = Names::new(hosts, gateway_names.into_iter().next());

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use socketlab_stack::{Instant, Pid};
 
+use crate::command::Held;
 use crate::gateway::FlowId;
 use crate::record::{FrameId, LinkId, LossReason, NodeId, PacketId};
 
@@ -14,7 +15,7 @@ pub(crate) enum Event {
     /// The last bit of a frame reaches the end `side` of a link.
     Arrive { link: LinkId, side: usize, frame: FrameId, packet: PacketId, bytes: Bytes },
     /// A frame is lost on its way.
-    Lose { frame: FrameId, reason: LossReason },
+    Lose { frame: FrameId, reason: LossReason, way: Box<Held> },
     /// The end `side` of a link has sent its frame and can take the next.
     LinkFree { link: LinkId, side: usize },
     /// A host's own timers are due.
@@ -68,6 +69,30 @@ impl Queue {
         if let Some(event) = self.events.remove(&key) {
             self.lively -= usize::from(event.is_lively());
         }
+    }
+
+    /// Takes the first event out that `wanted` picks. Looks at all of them: for commands, not for every frame.
+    pub(crate) fn take(&mut self, wanted: impl Fn(&Event) -> bool) -> Option<Event> {
+        let key = *self.events.iter().find(|(_, event)| wanted(event))?.0;
+        let event = self.events.remove(&key)?;
+        self.lively -= usize::from(event.is_lively());
+        Some(event)
+    }
+
+    /// Takes all events out for which `wanted` gives something, in their order.
+    pub(crate) fn take_all<T>(&mut self, wanted: impl Fn(&Event) -> Option<T>) -> Vec<T> {
+        let (keys, taken): (Vec<EventKey>, Vec<T>) =
+            self.events.iter().filter_map(|(key, event)| Some((*key, wanted(event)?))).unzip();
+        keys.into_iter().for_each(|key| self.cancel(key));
+        taken
+    }
+
+    /// The first event in which `wanted` finds what it looks for.
+    pub(crate) fn find_mut<'a, T: ?Sized>(
+        &'a mut self,
+        wanted: impl Fn(&'a mut Event) -> Option<&'a mut T>,
+    ) -> Option<&'a mut T> {
+        self.events.values_mut().find_map(wanted)
     }
 
     pub(crate) fn pop(&mut self) -> Option<(Instant, Event)> {

@@ -6,6 +6,8 @@ use core::net::{IpAddr, SocketAddr};
 use bytes::Bytes;
 use socketlab_stack::{CallId, Cause, DropReason, Instant, Pid, SocketId, TcpState, TimerKind};
 
+use crate::command::Change;
+
 /// A node of the topology: host, switch, router or gateway, by its place in the lab file's order of appearance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeId(pub u32);
@@ -95,8 +97,28 @@ pub enum RecordKind {
         /// The system call during which the frame was made, if one was.
         cause: Option<CallId>,
     },
+    /// A frame waits for its link, behind `ahead` others. [`RecordKind::FrameSent`] follows under the same number.
+    FrameQueued {
+        frame: FrameId,
+        packet: PacketId,
+        link: LinkId,
+        from: NodeId,
+        ahead: u32,
+    },
     FrameDelivered {
         frame: FrameId,
+    },
+    /// A packet through a host's own `lo`: without Ethernet header, as the stack hands it to itself.
+    Loopback {
+        node: NodeId,
+        frame: FrameId,
+        packet: PacketId,
+        bytes: Bytes,
+        cause: Option<CallId>,
+    },
+    /// Somebody did something to the network from outside: [`World::command`](crate::World::command).
+    Changed {
+        change: Box<Change>,
     },
     FrameLost {
         frame: FrameId,
@@ -128,6 +150,13 @@ pub enum RecordKind {
         seq: u32,
         len: usize,
         attempt: u32,
+    },
+    /// A timer was set, or stopped (no deadline).
+    TimerSet {
+        node: NodeId,
+        socket: SocketId,
+        timer: TimerKind,
+        deadline: Option<Instant>,
     },
     TimerFired {
         node: NodeId,

@@ -39,6 +39,25 @@ impl Switch {
     }
 }
 
+impl Switch {
+    /// What it knows at `now`: address, port, when it was last heard, in the order of the addresses.
+    pub(crate) fn table(&self, now: Instant) -> Vec<SwitchEntry> {
+        let fresh = self.table.iter().filter(|(_, (_, heard))| now.saturating_since(*heard) < AGEING);
+        fresh.map(|(mac, (port, heard))| SwitchEntry { mac: *mac, port: *port, heard: *heard }).collect()
+    }
+}
+
+/// A line of a switch's table. It is forgotten 300 s after it was last heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SwitchEntry {
+    /// The address.
+    pub mac: MacAddr,
+    /// The port it is behind, from 0 in the order of the switch's links.
+    pub port: usize,
+    /// When a frame of it last came in.
+    pub heard: Instant,
+}
+
 fn mac_at(frame: &[u8], at: usize) -> Option<MacAddr> {
     frame.get(at..at + 6).and_then(|octets| octets.try_into().ok()).map(MacAddr)
 }

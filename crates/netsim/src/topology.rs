@@ -3,7 +3,8 @@
 use core::net::IpAddr;
 use core::time::Duration;
 
-use crate::record::NodeId;
+use crate::link::LinkParams;
+use crate::record::{LinkId, NodeId};
 
 /// What a node is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -11,6 +12,8 @@ use crate::record::NodeId;
 pub enum NodeKind {
     Host,
     Switch,
+    /// Sends every frame out by all other ports. Collisions are left out: its links are full duplex.
+    Hub,
     Router,
     Gateway,
 }
@@ -48,4 +51,18 @@ pub struct Topology {
     pub nodes: Vec<TopologyNode>,
     /// Links.
     pub links: Vec<TopologyLink>,
+}
+
+impl Topology {
+    /// What a node is.
+    pub fn kind(&self, node: NodeId) -> Option<NodeKind> {
+        self.nodes.get(node.0 as usize).map(|node| node.kind)
+    }
+
+    /// A link behaves differently from now on.
+    pub(crate) fn set_link(&mut self, link: LinkId, params: &LinkParams) {
+        if let Some(line) = self.links.get_mut(link.0 as usize) {
+            (line.delay, line.rate_bits_per_s) = (params.delay, params.rate_bits_per_s);
+        }
+    }
 }

@@ -7,6 +7,7 @@ use socketlab_stack::{CallId, Failure, HostSnapshot, Instant, Pid, Ret};
 
 use crate::abi::AbiError;
 use crate::builder::{Program, WorldBuilder};
+use crate::command::Held;
 use crate::flow::{Flow, FlowCall};
 use crate::gateway::{FlowId, GatewayEvent, GatewayRequest};
 use crate::link::Link;
@@ -16,7 +17,7 @@ use crate::parts;
 use crate::prng::Prng;
 use crate::process::{Caller, Process, Wait};
 use crate::queue::{Event, EventKey, Queue};
-use crate::record::{ExitStatus, NodeId, Record, RecordKind};
+use crate::record::{ExitStatus, FrameId, NodeId, Record, RecordKind};
 use crate::topology::Topology;
 
 /// What the shell has to do.
@@ -68,6 +69,8 @@ pub enum Rest {
     Busy,
     /// No process is left. Old connections may still rest in TIME-WAIT.
     Finished,
+    /// Some program waits, and a frame is held that may be what it waits for.
+    Held,
     /// Some program waits for a line on its standard input.
     Input,
     /// Some program waits, and a gateway has an open flow: its far side may answer.
@@ -102,6 +105,8 @@ pub struct World {
     pub(crate) outputs: VecDeque<Output>,
     pub(crate) records: Vec<Record>,
     pub(crate) in_flight: usize,
+    /// Frames that somebody holds.
+    pub(crate) held: BTreeMap<FrameId, Held>,
     pub(crate) next_pid: u32,
     pub(crate) next_call: u64,
     pub(crate) next_frame: u64,
@@ -136,6 +141,7 @@ impl World {
             outputs: VecDeque::new(),
             records: Vec::new(),
             in_flight: 0,
+            held: BTreeMap::new(),
             next_pid: 0,
             next_call: 0,
             next_frame: 0,
@@ -194,7 +200,7 @@ impl World {
             Event::Arrive { link, side, frame, packet, bytes } => {
                 self.arrive(link, side, frame, packet, bytes);
             }
-            Event::Lose { frame, reason } => {
+            Event::Lose { frame, reason, .. } => {
                 self.in_flight -= 1;
                 self.record(RecordKind::FrameLost { frame, reason });
             }
@@ -298,11 +304,6 @@ impl World {
         self.settle();
     }
 
-    /// A real connection is open or being opened: virtual time must not run ahead of the wall clock.
-    pub fn real_time(&self) -> bool {
-        !self.flows.is_empty()
-    }
-
     /// Frames on their way or in a link's queue.
     pub fn frames_in_flight(&self) -> usize {
         self.in_flight
@@ -313,7 +314,7 @@ impl World {
     }
 
     /// After anything was done from outside: finishes what it started, and finds out whether the world is at rest.
-    fn settle(&mut self) {
+    pub(crate) fn settle(&mut self) {
         self.run_flows();
         if self.running.is_some() {
             self.rest = Rest::Busy;
@@ -334,6 +335,12 @@ impl World {
         self.rest = rest;
     }
 
+    /// Whether some thread sleeps in a call of its host's stack.
+    pub(crate) fn a_call_sleeps(&self) -> bool {
+        let mut waits = self.processes.values().flat_map(|process| process.threads.values());
+        waits.any(|wait| matches!(wait, Wait::Kernel { .. }))
+    }
+
     fn find_rest(&self) -> Rest {
         if self.queue.is_lively() {
             return Rest::Busy;
@@ -351,6 +358,9 @@ impl World {
         }
         if self.real_time() {
             return Rest::RealWorld;
+        }
+        if !self.held.is_empty() {
+            return Rest::Held;
         }
         if waits.iter().any(|wait| matches!(wait, Wait::Line { .. })) {
             return Rest::Input;

@@ -263,6 +263,30 @@ fn datagrams_go_out_and_back_and_a_quiet_flow_is_forgotten() {
 }
 
 #[test]
+fn a_flow_without_anybody_who_waits_does_not_slow_the_world() {
+    let mut stage = stage(|sys| {
+        let s = sys.socket(UDP);
+        sys.ok("sendto", args![s, b"hej", 0, ("192.0.2.9", 9), FOREVER]);
+        assert_eq!(sys.ok("recv", args![s, 9, 0, FOREVER]).bytes(), b"svar");
+        sys.sleep(Duration::from_secs(30)).unwrap();
+        sys.ok("sendto", args![s, b"hej", 0, ("192.0.2.9", 9), FOREVER]);
+        sys.sleep(Duration::from_secs(20)).unwrap();
+    });
+    let GatewayRequest::OpenUdp { flow, .. } = stage.request() else { panic!() };
+    stage.world.handle_gateway(GatewayEvent::Opened { flow });
+    stage.play_for(Duration::from_millis(100));
+    assert!(stage.world.real_time(), "the program waits for the answer");
+    stage.world.handle_gateway(GatewayEvent::Data { flow, bytes: bytes("svar") });
+    stage.play_for(Duration::from_secs(1));
+    assert!(!stage.world.real_time(), "it sleeps, and nothing is due");
+    stage.play_for(Duration::from_secs(31));
+    assert!(stage.world.real_time(), "an answer may come");
+    stage.world.advance_to(stage.world.now() + Duration::from_secs(6));
+    assert!(!stage.world.real_time(), "none came");
+    assert_eq!(stage.play(), Rest::Finished);
+}
+
+#[test]
 fn a_refused_datagram_comes_back_as_icmp() {
     let mut stage = stage(|sys| {
         let s = sys.socket(UDP);

@@ -2,6 +2,8 @@
 
 use core::net::SocketAddr;
 
+use bytes::Bytes;
+
 use crate::snapshot::TcpState;
 use crate::time::Instant;
 
@@ -65,6 +67,8 @@ pub struct Demux {
 pub enum HostEvent {
     /// A TCP socket changed its state.
     TcpState { socket: SocketId, local: SocketAddr, peer: Option<SocketAddr>, from: TcpState, to: TcpState },
+    /// A packet comes out of `lo`. What follows, up to the next of these, is about it.
+    Loopback { packet: Bytes },
     /// An arriving packet was given to a socket, or to none.
     Demux(Demux),
     /// Something was dropped inside the host.

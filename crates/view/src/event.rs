@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 use socketlab_dissect::{Expert, TcpSummary};
 use socketlab_netsim::Topology;
 
+use crate::notice::NoticeView;
+
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
@@ -212,6 +214,7 @@ pub enum EventKind {
     Deadlock {
         waiting: Vec<u64>,
     },
+    Notice(NoticeView),
 }
 
 /// A program of the lab, as the views need to know it.
@@ -231,6 +234,7 @@ pub struct ProgramInfo {
 pub enum NodeKind {
     Host,
     Switch,
+    Hub,
     Router,
     Gateway,
 }
@@ -332,6 +336,7 @@ impl From<&Topology> for TopologyView {
             kind: match n.kind {
                 Kind::Host => NodeKind::Host,
                 Kind::Switch => NodeKind::Switch,
+                Kind::Hub => NodeKind::Hub,
                 Kind::Router => NodeKind::Router,
                 Kind::Gateway => NodeKind::Gateway,
             },

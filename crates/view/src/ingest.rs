@@ -12,6 +12,7 @@ use crate::event::{
     CallView, ConsoleStream, Event, EventKind, ExitView, FailureView, FrameView, GatewayView, NodeKind,
     ProgramInfo, SocketsView, TopologyView,
 };
+use crate::notice::{NoticeView, notice};
 use crate::{keys, sockets};
 
 /// Packets whose line is kept for their next hops; older ones are taken apart again if they should still travel.
@@ -100,6 +101,9 @@ impl Ingest {
     }
 
     fn kind(&mut self, at: u64, kind: &RecordKind) -> EventKind {
+        if let Some(notice) = notice(at, kind) {
+            return EventKind::Notice(notice);
+        }
         match kind {
             RecordKind::FrameSent { .. } => self.frame(at, kind),
             RecordKind::FrameDelivered { frame } => EventKind::FrameDelivered { frame: frame.0 },
@@ -205,6 +209,8 @@ impl Ingest {
             RecordKind::Deadlock { waiting } => {
                 EventKind::Deadlock { waiting: waiting.iter().map(|c| c.0).collect() }
             }
+            // All others are notices.
+            _ => EventKind::Notice(NoticeView::default()),
         }
     }
 

@@ -69,7 +69,7 @@ impl Journeys {
     }
 
     fn is_switch(&self, node: u32) -> bool {
-        self.kinds.get(node as usize) == Some(&NodeKind::Switch)
+        matches!(self.kinds.get(node as usize), Some(NodeKind::Switch | NodeKind::Hub))
     }
 
     /// Links from one node to each other; `through`: which kinds pass packets on.
@@ -90,7 +90,7 @@ impl Journeys {
     /// Number of links between two nodes, 1 if that is unknown.
     pub(crate) fn hops(&mut self, from: u32, to: u32) -> u32 {
         if !self.known.contains_key(&from) {
-            let through = [NodeKind::Switch, NodeKind::Router];
+            let through = [NodeKind::Switch, NodeKind::Hub, NodeKind::Router];
             self.known.insert(from, self.distances(from, &through));
         }
         self.known.get(&from).and_then(|d| d.get(to as usize).copied().flatten()).unwrap_or(1)
@@ -98,7 +98,7 @@ impl Journeys {
 
     /// Who hears a broadcast of this node.
     pub(crate) fn hearers(&self, from: u32) -> Vec<u32> {
-        let reached = self.distances(from, &[NodeKind::Switch]);
+        let reached = self.distances(from, &[NodeKind::Switch, NodeKind::Hub]);
         (0u32..)
             .zip(reached)
             .filter(|(node, d)| d.is_some_and(|d| d > 0) && !self.is_switch(*node))
@@ -165,7 +165,7 @@ impl Journeys {
     }
 
     fn passes(&self, node: u32) -> bool {
-        matches!(self.kinds.get(node as usize), Some(NodeKind::Switch | NodeKind::Router))
+        matches!(self.kinds.get(node as usize), Some(NodeKind::Switch | NodeKind::Hub | NodeKind::Router))
     }
 
     /// Whether the node this hop goes to lies on the way to the target.

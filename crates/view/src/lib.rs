@@ -13,6 +13,7 @@ mod ingest;
 mod journey;
 pub mod keys;
 pub mod ladder;
+pub mod notice;
 pub mod packets;
 #[cfg(test)]
 mod scene;
@@ -30,6 +31,7 @@ pub use event::{
     NodeKind, ProgramInfo, SocketRow, SocketsView, TopologyLink, TopologyNode, TopologyView,
 };
 pub use ingest::Ingest;
+pub use notice::NoticeView;
 pub use socketlab_dissect::{
     Dissection, Expert, Field, Layer, LayerLetter, Note, TcpSummary, dissect, dissect_with, field_keys,
     note_keys, value_keys,

@@ -73,7 +73,7 @@ fn sides(topology: &TopologyView, programs: &[ProgramInfo]) -> Vec<Side> {
     let mut sides: Vec<Side> = (0u32..)
         .zip(&topology.nodes)
         .map(|(index, node)| match node.kind {
-            NodeKind::Switch | NodeKind::Router => Side::Middle,
+            NodeKind::Switch | NodeKind::Hub | NodeKind::Router => Side::Middle,
             NodeKind::Gateway => Side::Gateways,
             NodeKind::Host => {
                 let mut own = programs.iter().filter(|p| p.node == index);

@@ -282,6 +282,7 @@ fn topology_view(topology: &Topology) -> TopologyView {
         kind: match node.kind {
             NodeKind::Host => socketlab_view::NodeKind::Host,
             NodeKind::Switch => socketlab_view::NodeKind::Switch,
+            NodeKind::Hub => socketlab_view::NodeKind::Hub,
             NodeKind::Router => socketlab_view::NodeKind::Router,
             NodeKind::Gateway => socketlab_view::NodeKind::Gateway,
         },

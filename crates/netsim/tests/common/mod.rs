@@ -354,7 +354,7 @@ impl Stage {
         }
     }
 
-    fn outputs(&mut self) {
+    pub fn outputs(&mut self) {
         while let Some(output) = self.world.poll_output() {
             match output {
                 Output::Start { pid, program } => {

@@ -104,6 +104,13 @@ impl Host {
         iface
     }
 
+    /// An interface's largest IP packet, in octets, changes.
+    pub fn set_mtu(&mut self, iface: IfaceId, mtu: usize) {
+        if let Some(iface) = self.ifaces.get_mut(iface.0) {
+            iface.mtu = mtu;
+        }
+    }
+
     /// Adds a route. `next_hop`: none if the network is on the link itself.
     pub fn add_route(&mut self, network: IpCidr, next_hop: Option<IpAddr>, iface: IfaceId) {
         self.routes.add(Route { network, next_hop, iface });
@@ -236,6 +243,9 @@ impl Host {
     fn settle(&mut self, now: Instant) {
         loop {
             if let Some((iface, packet)) = self.loopback.pop_front() {
+                if iface == IfaceId(0) {
+                    self.events.push_back(HostEvent::Loopback { packet: packet.clone() });
+                }
                 self.receive_packet(now, iface, packet);
             } else if let Some(socket) = self.changed.pop_front() {
                 self.retry_waiters(now, socket);

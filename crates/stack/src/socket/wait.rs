@@ -107,6 +107,12 @@ impl Host {
         }
     }
 
+    /// Whether a call sleeps at a UDP socket with this local port.
+    pub fn waits_for_datagram(&self, port: u16) -> bool {
+        let holders = self.sockets.udp_ports.holders(port);
+        holders.into_iter().any(|id| self.sockets.get(id).is_some_and(|socket| !socket.waiting.is_empty()))
+    }
+
     /// Something about the socket changed: those who sleep there may go on.
     pub(crate) fn wake(&mut self, id: SocketId) {
         if self.sockets.get(id).is_some_and(|socket| !socket.waiting.is_empty())

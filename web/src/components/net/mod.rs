@@ -195,10 +195,9 @@ fn subtitle(page: Page, lens: Lens, index: u32, node: &TopologyNode) -> String {
             files.map(|program| program.file.clone()).collect::<Vec<_>>().join(", ")
         }),
         Lens::Transport | Lens::Network => addresses(),
-        Lens::Link => page
-            .trace
-            .with(|trace| trace.mac_of(index).map(str::to_owned))
-            .unwrap_or_else(|| if node.kind == NodeKind::Switch { String::new() } else { addresses() }),
+        Lens::Link => page.trace.with(|trace| trace.mac_of(index).map(str::to_owned)).unwrap_or_else(|| {
+            if matches!(node.kind, NodeKind::Switch | NodeKind::Hub) { String::new() } else { addresses() }
+        }),
     }
 }
 
@@ -232,7 +231,7 @@ fn draw(
                 side: place.side,
                 rect: Rect::default(),
                 dot: match node.kind {
-                    NodeKind::Switch => lens != Lens::Link,
+                    NodeKind::Switch | NodeKind::Hub => lens != Lens::Link,
                     NodeKind::Router => with_ports,
                     NodeKind::Host | NodeKind::Gateway => false,
                 },
@@ -371,7 +370,7 @@ fn Node(
     });
     let class = match node.kind {
         NodeKind::Host => "net__box",
-        NodeKind::Switch => "net__box net__box--switch",
+        NodeKind::Switch | NodeKind::Hub => "net__box net__box--switch",
         NodeKind::Router => "net__box net__box--router",
         NodeKind::Gateway => "net__box net__box--gateway",
     };

@@ -301,12 +301,12 @@ impl Run {
         match self.world.rest() {
             Rest::Finished => RunState::Finished,
             Rest::Deadlock(_) => RunState::Deadlocked,
-            Rest::Busy | Rest::Input | Rest::RealWorld | Rest::Servers
+            Rest::Busy | Rest::Held | Rest::Input | Rest::RealWorld | Rest::Servers
                 if self.paused && self.stepping.is_none() =>
             {
                 RunState::Paused
             }
-            Rest::Busy | Rest::Input | Rest::RealWorld | Rest::Servers => RunState::Running,
+            Rest::Busy | Rest::Held | Rest::Input | Rest::RealWorld | Rest::Servers => RunState::Running,
         }
     }
 
