@@ -24,6 +24,7 @@ mod builder;
 mod command;
 mod flow;
 mod gateway;
+mod history;
 mod link;
 mod marshal;
 mod names;
@@ -44,6 +45,7 @@ pub use abi::AbiError;
 pub use builder::{End, GatewayName, Program, Stdin, WorldBuilder};
 pub use command::{Change, Command, CommandError, Deed};
 pub use gateway::{FlowId, GatewayEvent, GatewayRequest};
+pub use history::{History, Position, Rerun};
 pub use link::{Chance, LinkParams};
 pub use pcapng::{is_in_capture, pcapng};
 pub use record::{

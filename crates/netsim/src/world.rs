@@ -243,6 +243,22 @@ impl World {
         core::mem::take(&mut self.records)
     }
 
+    /// Drops what the shell and the views have not asked for.
+    pub(crate) fn forget_news(&mut self) {
+        self.outputs.clear();
+        self.records.clear();
+    }
+
+    /// Drops what views have had and the real world has heard; programs still want theirs.
+    pub(crate) fn forget_known_news(&mut self) {
+        self.outputs.retain(|output| !matches!(output, Output::Gateway(_)));
+        self.records.clear();
+    }
+
+    pub(crate) fn open_flows(&self) -> Vec<FlowId> {
+        self.flows.keys().copied().collect()
+    }
+
     /// Hosts and gateways as they are now.
     pub fn snapshot(&self) -> Vec<(NodeId, HostSnapshot)> {
         let ids = (0..self.nodes.len() as u32).map(NodeId);

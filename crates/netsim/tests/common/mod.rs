@@ -321,9 +321,30 @@ impl Sys {
 
 pub type Code = Arc<dyn Fn(&mut Sys) + Send + Sync>;
 
-struct Running {
+pub struct Running {
     from_program: Receiver<Vec<u8>>,
     to_program: Sender<Vec<u8>>,
+}
+
+impl Running {
+    pub fn start(code: Code, file: String) -> Running {
+        let (to_world, from_program) = channel();
+        let (to_program, from_world) = channel();
+        thread::spawn(move || {
+            let mut sys = Sys { to_world, from_world, now: 0, line: 0, file };
+            code(&mut sys);
+            sys.send(message(1, POST, "exit", "", vec![Py::Int(0)]));
+        });
+        Running { from_program, to_program }
+    }
+
+    pub fn hear(&self) -> Vec<u8> {
+        self.from_program.recv_timeout(Duration::from_secs(60)).unwrap()
+    }
+
+    pub fn tell(&self, bytes: Vec<u8>) {
+        let _ = self.to_program.send(bytes);
+    }
 }
 
 /// A world with programs, and the shell around them.
@@ -358,16 +379,8 @@ impl Stage {
         while let Some(output) = self.world.poll_output() {
             match output {
                 Output::Start { pid, program } => {
-                    let (to_world, from_program) = channel();
-                    let (to_program, from_world) = channel();
-                    let code = self.code[program].clone();
                     let file = self.world.programs()[program].file.clone();
-                    thread::spawn(move || {
-                        let mut sys = Sys { to_world, from_world, now: 0, line: 0, file };
-                        code(&mut sys);
-                        sys.send(message(1, POST, "exit", "", vec![Py::Int(0)]));
-                    });
-                    self.running.insert(pid, Running { from_program, to_program });
+                    self.running.insert(pid, Running::start(self.code[program].clone(), file));
                 }
                 Output::Message { pid, bytes } => {
                     let _ = self.running[&pid].to_program.send(bytes);

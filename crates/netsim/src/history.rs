@@ -1,0 +1,428 @@
+//! The past of a world: checkpoints, and a log of all that came from outside. A world is a pure state machine, so any
+//! earlier instant is the nearest checkpoint before it and the log from there on.
+//!
+//! Programs cannot be cloned as a world can. To go on from an earlier instant, [`Rerun`] starts them anew and lets the
+//! world answer them as it did; each must say what it said before. One whose code was changed says something else at
+//! some point: there the old future ends and a new one begins.
+//!
+//! ```text
+//! shell ─inputs▸ History { World, log, checkpoints } ─at(position)▸ World of then
+//!                                                   └rerun(position)▸ Rerun ─finish▸ History that goes on from there
+//! ```
+
+use bytes::Bytes;
+use socketlab_stack::{Instant, Pid};
+
+use crate::abi::AbiError;
+use crate::command::{Command, CommandError};
+use crate::gateway::{FlowId, GatewayEvent};
+use crate::record::Record;
+use crate::world::{Output, Turn, World};
+
+/// Something that came from outside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Input {
+    Start,
+    StartProgram(usize),
+    Message(Pid, Bytes),
+    Exited(Pid, i32),
+    Kill(Pid),
+    Interrupt(Pid),
+    Typed(Pid, String),
+    Gateway(GatewayEvent),
+    Command(Command),
+    AdvanceTo(Instant),
+}
+
+impl Input {
+    /// Does it again. Inputs are logged only if they were understood, so there is nothing to report.
+    fn apply(&self, world: &mut World) {
+        match self {
+            Input::Start => world.start(),
+            Input::StartProgram(program) => _ = world.start_program(*program),
+            Input::Message(pid, bytes) => _ = world.handle_message(*pid, bytes),
+            Input::Exited(pid, status) => world.exited(*pid, *status),
+            Input::Kill(pid) => world.kill(*pid),
+            Input::Interrupt(pid) => world.interrupt(*pid),
+            Input::Typed(pid, text) => world.stdin(*pid, text),
+            Input::Gateway(event) => world.handle_gateway(event.clone()),
+            Input::Command(command) => _ = world.command(command.clone()),
+            Input::AdvanceTo(at) => world.advance_to(*at),
+        }
+    }
+}
+
+/// A place in a history: how many moves (events of the queue, and inputs) were made before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Position(pub u64);
+
+/// Moves between two checkpoints at first. A choice: some hundred moves take less than a millisecond.
+const SPACING: u64 = 256;
+/// Checkpoints kept; then every other one goes, and the distance doubles. A choice.
+const MAX_CHECKPOINTS: usize = 64;
+
+/// A world with its past. It has the world's own calls; whatever is done through them can be undone.
+#[derive(Clone, Debug)]
+pub struct History {
+    world: World,
+    moves: u64,
+    /// What came from outside, by the number of the move that it was. All other moves are steps.
+    log: Vec<(u64, Input)>,
+    /// The world before the move of this number.
+    checkpoints: Vec<(u64, World)>,
+    spacing: u64,
+}
+
+impl History {
+    /// The past of `world` begins here.
+    pub fn new(world: World) -> History {
+        let mut history =
+            History { world, moves: 0, log: Vec::new(), checkpoints: Vec::new(), spacing: SPACING };
+        history.checkpoint();
+        history
+    }
+
+    /// The present.
+    pub fn world(&self) -> &World {
+        &self.world
+    }
+
+    /// Where the present is.
+    pub fn position(&self) -> Position {
+        Position(self.moves)
+    }
+
+    /// Octets of what came from outside: programs' messages, mostly.
+    pub fn log_octets(&self) -> usize {
+        let octets = |input: &Input| match input {
+            Input::Message(_, bytes) => bytes.len(),
+            Input::Typed(_, text) => text.len(),
+            Input::Gateway(GatewayEvent::Data { bytes, .. }) => bytes.len(),
+            _ => 0,
+        };
+        self.log.iter().map(|(_, input)| size_of::<(u64, Input)>() + octets(input)).sum()
+    }
+
+    fn checkpoint(&mut self) {
+        let mut world = self.world.clone();
+        world.forget_news();
+        self.checkpoints.push((self.moves, world));
+        if self.checkpoints.len() > MAX_CHECKPOINTS {
+            self.spacing *= 2;
+            let mut place = 0;
+            self.checkpoints.retain(|_| {
+                place += 1;
+                place % 2 == 1
+            });
+        }
+    }
+
+    /// A move was made.
+    fn moved(&mut self) {
+        self.moves += 1;
+        if self.checkpoints.last().is_none_or(|(at, _)| self.moves - at >= self.spacing) {
+            self.checkpoint();
+        }
+    }
+
+    fn input<T>(&mut self, input: Input, apply: impl FnOnce(&mut World) -> T) -> T {
+        self.log.push((self.moves, input));
+        let result = apply(&mut self.world);
+        self.moved();
+        result
+    }
+
+    /// See [`World::poll_output`].
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.world.poll_output()
+    }
+
+    /// See [`World::drain_records`].
+    pub fn drain_records(&mut self) -> Vec<Record> {
+        self.world.drain_records()
+    }
+
+    /// See [`World::step`].
+    pub fn step(&mut self) {
+        if !matches!(self.world.turn(), Turn::Process(_)) && self.world.next_at().is_some() {
+            self.world.step();
+            self.moved();
+        }
+    }
+
+    /// See [`World::start`].
+    pub fn start(&mut self) {
+        self.input(Input::Start, World::start);
+    }
+
+    /// See [`World::start_program`].
+    pub fn start_program(&mut self, program: usize) -> Pid {
+        self.input(Input::StartProgram(program), |world| world.start_program(program))
+    }
+
+    /// See [`World::handle_message`].
+    ///
+    /// # Errors
+    /// As there; nothing has happened then.
+    pub fn handle_message(&mut self, pid: Pid, message: &[u8]) -> Result<(), AbiError> {
+        self.world.handle_message(pid, message)?;
+        self.log.push((self.moves, Input::Message(pid, Bytes::copy_from_slice(message))));
+        self.moved();
+        Ok(())
+    }
+
+    /// See [`World::exited`].
+    pub fn exited(&mut self, pid: Pid, status: i32) {
+        self.input(Input::Exited(pid, status), |world| world.exited(pid, status));
+    }
+
+    /// See [`World::kill`].
+    pub fn kill(&mut self, pid: Pid) {
+        self.input(Input::Kill(pid), |world| world.kill(pid));
+    }
+
+    /// See [`World::interrupt`].
+    pub fn interrupt(&mut self, pid: Pid) {
+        self.input(Input::Interrupt(pid), |world| world.interrupt(pid));
+    }
+
+    /// See [`World::stdin`].
+    pub fn stdin(&mut self, pid: Pid, text: &str) {
+        self.input(Input::Typed(pid, text.to_owned()), |world| world.stdin(pid, text));
+    }
+
+    /// See [`World::handle_gateway`].
+    pub fn handle_gateway(&mut self, event: GatewayEvent) {
+        self.input(Input::Gateway(event.clone()), |world| world.handle_gateway(event));
+    }
+
+    /// See [`World::command`].
+    ///
+    /// # Errors
+    /// As there; nothing has happened then.
+    pub fn command(&mut self, command: Command) -> Result<(), CommandError> {
+        self.world.command(command.clone())?;
+        self.log.push((self.moves, Input::Command(command)));
+        self.moved();
+        Ok(())
+    }
+
+    /// See [`World::advance_to`].
+    pub fn advance_to(&mut self, at: Instant) {
+        let before = self.world.now();
+        self.world.advance_to(at);
+        if self.world.now() == before {
+            return;
+        }
+        match self.log.last_mut() {
+            // One after another are one; not over a checkpoint, which must not know what comes.
+            Some((number, Input::AdvanceTo(last)))
+                if *number + 1 == self.moves
+                    && self.checkpoints.last().is_none_or(|(at, _)| *at < self.moves) =>
+            {
+                *last = at;
+            }
+            _ => {
+                self.log.push((self.moves, Input::AdvanceTo(at)));
+                self.moved();
+            }
+        }
+    }
+
+    /// What the move of this number was, if it came from outside.
+    fn logged(&self, number: u64) -> Option<&Input> {
+        let place = self.log.binary_search_by_key(&number, |(number, _)| *number).ok()?;
+        self.log.get(place).map(|(_, input)| input)
+    }
+
+    fn again(&self, world: &mut World, number: u64) {
+        match self.logged(number) {
+            Some(input) => input.apply(world),
+            None => world.step(),
+        }
+        world.forget_news();
+    }
+
+    /// The world as it was at a position; the present, for one that is not reached yet.
+    pub fn at(&self, position: Position) -> World {
+        let goal = position.0.min(self.moves);
+        let nearest = self.checkpoints.iter().rev().find(|(number, _)| *number <= goal);
+        let (mut number, mut world) = match nearest {
+            Some((number, world)) => (*number, world.clone()),
+            None => return self.world.clone(),
+        };
+        while number < goal {
+            self.again(&mut world, number);
+            number += 1;
+        }
+        world
+    }
+
+    /// The last position at which the clock does not show more than `at`.
+    pub fn position_at(&self, at: Instant) -> Position {
+        let nearest = self.checkpoints.iter().rev().find(|(_, world)| world.now() <= at);
+        let Some((number, world)) = nearest else { return Position(0) };
+        let (mut number, mut world) = (*number, world.clone());
+        while number < self.moves {
+            let later = match self.logged(number) {
+                Some(Input::AdvanceTo(to)) => *to > at,
+                Some(_) => false,
+                None => world.next_at().is_none_or(|next| next > at),
+            };
+            if later {
+                break;
+            }
+            self.again(&mut world, number);
+            number += 1;
+        }
+        Position(number)
+    }
+
+    /// One event of the queue before `position`, with what programs and others did since; the beginning if there is
+    /// none.
+    pub fn before(&self, position: Position) -> Position {
+        let mut number = position.0.min(self.moves);
+        while number > 0 {
+            number -= 1;
+            if self.logged(number).is_none() {
+                break;
+            }
+        }
+        Position(number)
+    }
+
+    /// One event of the queue after `position`, with what programs and others did right after it; at most the present.
+    pub fn after(&self, position: Position) -> Position {
+        let mut number = position.0;
+        while number < self.moves && self.logged(number).is_some() {
+            number += 1;
+        }
+        number = (number + 1).min(self.moves);
+        while number < self.moves && self.logged(number).is_some() {
+            number += 1;
+        }
+        Position(number)
+    }
+
+    /// To go on from `position`: starts the programs anew.
+    pub fn rerun(&self, position: Position) -> Rerun {
+        let world = self.checkpoints.first().map_or_else(|| self.world.clone(), |(_, world)| world.clone());
+        Rerun { old: self.clone(), goal: position.0.min(self.moves), number: 0, world, diverged: None }
+    }
+
+    /// Makes an earlier position, whose world this is, the present.
+    fn cut_off(&mut self, number: u64, world: World) {
+        self.log.retain(|(at, _)| *at < number);
+        self.checkpoints.retain(|(at, _)| *at <= number);
+        self.moves = number;
+        self.world = world;
+        if self.checkpoints.is_empty() {
+            self.checkpoint();
+        }
+    }
+}
+
+/// Programs on their way to an earlier position. The shell drives it as it drives a world, without any pace:
+///
+/// ```text
+/// loop {
+///     let turn = rerun.turn();
+///     for each output of rerun.poll_output()  { start a program, hand it a reply, kill it }
+///     match turn {
+///         Some(pid) => wait for that program's next message: rerun.handle_message, or rerun.exited
+///         None      => break rerun.finish()
+///     }
+/// }
+/// ```
+///
+/// Records and requests of a gateway do not come again: they are known, and the real world cannot be turned back.
+#[derive(Clone, Debug)]
+pub struct Rerun {
+    old: History,
+    goal: u64,
+    number: u64,
+    world: World,
+    /// What a process did that it did not do the first time, and the flows that were open before.
+    diverged: Option<(Input, Vec<FlowId>)>,
+}
+
+impl Rerun {
+    /// Next thing for the shell to do.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.world.poll_output()
+    }
+
+    /// The process that has to speak next, once it has got its outputs; none: the end is reached.
+    pub fn turn(&mut self) -> Option<Pid> {
+        while self.diverged.is_none() && self.number < self.goal {
+            match self.old.logged(self.number) {
+                Some(Input::Message(pid, _) | Input::Exited(pid, _)) => return Some(*pid),
+                Some(input) => input.apply(&mut self.world),
+                None => self.world.step(),
+            }
+            self.passed();
+        }
+        None
+    }
+
+    /// A move was the same as the first time.
+    fn passed(&mut self) {
+        self.world.forget_known_news();
+        self.number += 1;
+    }
+
+    /// A message of the process whose turn it is.
+    ///
+    /// # Errors
+    /// If it says something new, and that is no message.
+    pub fn handle_message(&mut self, pid: Pid, message: &[u8]) -> Result<(), AbiError> {
+        let same = matches!(
+            self.old.logged(self.number),
+            Some(Input::Message(p, bytes)) if *p == pid && bytes == message
+        );
+        let flows = self.world.open_flows();
+        self.world.handle_message(pid, message)?;
+        let input = Input::Message(pid, Bytes::copy_from_slice(message));
+        self.heard(same, input, flows);
+        Ok(())
+    }
+
+    /// The process ended by itself; see [`World::exited`].
+    pub fn exited(&mut self, pid: Pid, status: i32) {
+        let input = Input::Exited(pid, status);
+        let same = self.old.logged(self.number) == Some(&input);
+        let flows = self.world.open_flows();
+        self.world.exited(pid, status);
+        self.heard(same, input, flows);
+    }
+
+    fn heard(&mut self, same: bool, input: Input, flows: Vec<FlowId>) {
+        if same {
+            self.passed();
+        } else {
+            self.diverged = Some((input, flows));
+        }
+    }
+
+    /// Whether some program did something else than the first time.
+    pub fn has_diverged(&self) -> bool {
+        self.diverged.is_some()
+    }
+
+    /// The history that goes on from here: from the position that was asked for, or from where a program did something
+    /// new. Connections to the real world that were open then are reset.
+    pub fn finish(self) -> History {
+        let Rerun { old: mut history, number, world, diverged, .. } = self;
+        let mut flows = world.open_flows();
+        history.cut_off(number, world);
+        if let Some((input, before)) = diverged {
+            flows = before;
+            history.log.push((number, input));
+            history.moved();
+        }
+        for flow in flows {
+            history.handle_gateway(GatewayEvent::Closed { flow, reset: true });
+        }
+        history
+    }
+}
