@@ -19,6 +19,7 @@ mod guard;
 mod http;
 mod options;
 mod relay;
+pub mod tcp_info;
 mod wsproxy;
 
 use std::{

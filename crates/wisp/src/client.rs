@@ -8,7 +8,10 @@
 //! Credit is counted in packets, so a program that writes octet by octet would use it up with nothing sent. A stream
 //! therefore has a buffer of [`SEND_BUFFER`] octets: what finds no credit waits there and leaves in full packets.
 //!
-//! Two things Wisp version 1 cannot say are bridged here, by time:
+//! The relay's first packet decides what is spoken: CONTINUE version 1, INFO version 2, and our extension when INFO
+//! names it (and [`ClientOptions`] do not say otherwise). Nothing is sent before that.
+//!
+//! Two things Wisp cannot say without our extension are bridged here, by time:
 //! * *The connection is established.* Our relay sends CONTINUE as soon as it is. Other relays may not: a TCP stream
 //!   that was not closed within [`OPEN_ASSUMED_AFTER`] counts as open.
 //! * *I have finished sending* (half-close). [`Client::finish`] waits until the other side has been silent for
@@ -16,12 +19,17 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
+    net::SocketAddr,
     time::Duration,
 };
 
 use bytes::{Bytes, BytesMut};
 
-use crate::packet::{Packet, ParseError, Reason, StreamId, StreamKind, emit_data};
+use crate::{
+    ext::{self, Answer, Ext, Question, SERVER_STREAM, ServerTerms},
+    info::{self, ClientOptions, Offered},
+    packet::{HEADER_LEN, Packet, ParseError, Reason, StreamId, StreamKind, emit_data},
+};
 
 /// Octets that a stream holds back while it has no credit. A choice: four times Linux's default of 64 KiB.
 pub const SEND_BUFFER: usize = 256 * 1024;
@@ -77,6 +85,69 @@ pub enum ClientEvent {
         /// It had been [`ClientEvent::Opened`]: `false` says that the target was never reached.
         opened: bool,
     },
+    /// The relay's welcome message.
+    Motd {
+        /// For a person to read; as the relay wrote it.
+        text: String,
+    },
+    /// Our extension: the addresses of the stream's real socket; follows [`ClientEvent::Opened`].
+    Addresses {
+        /// Which.
+        stream: StreamId,
+        /// The relay's end.
+        local: SocketAddr,
+        /// The target's.
+        remote: SocketAddr,
+    },
+    /// Our extension: the port that was asked for is open.
+    Listening {
+        /// Which.
+        stream: StreamId,
+        /// Where on the relay.
+        local: SocketAddr,
+    },
+    /// Our extension: somebody connected to a port. The new stream is open.
+    Accepted {
+        /// The port.
+        listener: StreamId,
+        /// The new stream.
+        stream: StreamId,
+        /// Who connected.
+        remote: SocketAddr,
+        /// The relay's end.
+        local: SocketAddr,
+    },
+    /// Our extension: a datagram came to a UDP port.
+    Datagram {
+        /// The port.
+        stream: StreamId,
+        /// Who sent it.
+        from: SocketAddr,
+        /// What came.
+        bytes: Bytes,
+    },
+    /// Our extension: the target sends no more. The other direction stays open.
+    Finished {
+        /// Which.
+        stream: StreamId,
+    },
+    /// Our extension: what went wrong with a stream (its [`ClientEvent::Closed`] follows), or, for stream 0 and for
+    /// streams that go on, which limit bites.
+    Trouble {
+        /// Which.
+        stream: StreamId,
+        /// Linux's number.
+        errno: u16,
+        /// For a person.
+        text: String,
+    },
+    /// Our extension: the answer to [`Client::ask`].
+    Answered {
+        /// The question's number.
+        question: u32,
+        /// What the relay says.
+        answer: Answer,
+    },
     /// The relay ended the whole connection; each stream was reported as closed.
     Ended {
         /// Why.
@@ -90,6 +161,9 @@ pub enum OpenError {
     /// The WebSocket is gone or the relay has ended the connection: make a new [`Client`].
     #[error("the connection to the relay has ended")]
     Ended,
+    /// This relay has no UDP, or (for ports and questions) not our extension.
+    #[error("this relay does not offer it")]
+    NotOffered,
 }
 
 #[derive(Debug)]
@@ -105,11 +179,39 @@ struct Stream {
     finishing: Option<Duration>,
     /// `Some`: closed by the caller, goes away when the buffer is empty.
     closing: Option<Reason>,
+    /// Our extension: a port, and which one is wished for.
+    port: Option<u16>,
+    /// Our extension: FINISH has been sent.
+    finish_sent: bool,
+    /// Our extension: octets consumed since the last WINDOW.
+    consumed: u32,
+}
+
+impl Stream {
+    fn new(kind: StreamKind, credit: u32, opening: Option<Duration>) -> Stream {
+        Stream {
+            kind,
+            credit,
+            buffer: BytesMut::new(),
+            opening,
+            finishing: None,
+            closing: None,
+            port: None,
+            finish_sent: false,
+            consumed: 0,
+        }
+    }
 }
 
 /// The client end of one WebSocket to a relay.
 #[derive(Debug, Default)]
 pub struct Client {
+    options: ClientOptions,
+    /// What the relay's INFO said; none: version 1, or nothing yet.
+    offered: Option<Offered>,
+    /// Goes out before the greeting.
+    handshake: Option<Bytes>,
+    last_question: u32,
     /// The initial credit, once the greeting came.
     initial: Option<u32>,
     ended: bool,
@@ -123,6 +225,25 @@ impl Client {
     /// For a WebSocket that is about to open.
     pub fn new() -> Client {
         Client::default()
+    }
+
+    /// The same, with credentials or other wishes for version 2.
+    pub fn with_options(options: ClientOptions) -> Client {
+        Client { options, ..Client::default() }
+    }
+
+    /// What the relay offers of our extension, if it is in force.
+    pub fn terms(&self) -> Option<ServerTerms> {
+        self.offered.as_ref().and_then(|offered| offered.ours)
+    }
+
+    /// 1 or 2; 0 before the relay has said anything.
+    pub fn version(&self) -> u8 {
+        match (&self.offered, self.initial) {
+            (Some(_), _) => 2,
+            (None, Some(_)) => 1,
+            (None, None) => 0,
+        }
     }
 
     /// The greeting came and the connection has not ended.
@@ -152,18 +273,74 @@ impl Client {
         if self.ended {
             return Err(OpenError::Ended);
         }
+        if kind == StreamKind::Udp && self.offered.as_ref().is_some_and(|offered| !offered.udp) {
+            return Err(OpenError::NotOffered);
+        }
         let stream = self.free_id();
         let credit = self.initial.unwrap_or(0);
-        let buffer = BytesMut::new();
-        self.streams.insert(stream, Stream { kind, credit, buffer, opening, finishing: None, closing: None });
+        let opening = if self.is_confirmed() { opening.map(|_| Duration::MAX) } else { opening };
+        self.streams.insert(stream, Stream::new(kind, credit, opening));
         self.messages.push_back(Packet::Connect { stream, kind, port, host: host.to_owned() }.emit());
         Ok(stream)
+    }
+
+    /// The relay says when a stream is open.
+    fn is_confirmed(&self) -> bool {
+        self.offered.as_ref().is_some_and(|offered| offered.confirm || offered.ours.is_some())
+    }
+
+    /// Asks for a real port on the relay: a TCP listener, whose connections come as [`ClientEvent::Accepted`], or a UDP
+    /// socket. Port 0 leaves the choice to the relay. [`ClientEvent::Listening`] or [`ClientEvent::Closed`] answers;
+    /// [`Client::close`] gives it back.
+    pub fn listen(&mut self, kind: StreamKind, port: u16) -> Result<StreamId, OpenError> {
+        if self.ended {
+            return Err(OpenError::Ended);
+        }
+        if self.is_ready() && self.terms().is_none() {
+            return Err(OpenError::NotOffered);
+        }
+        let stream = self.free_id();
+        self.streams.insert(stream, Stream { port: Some(port), ..Stream::new(kind, 0, Some(Duration::MAX)) });
+        if self.is_ready() {
+            self.messages.push_back(Packet::Ext { stream, body: Ext::Listen { kind, port } }.emit());
+        }
+        Ok(stream)
+    }
+
+    /// Asks the relay something; [`ClientEvent::Answered`] bears the number that this returns.
+    pub fn ask(&mut self, question: Question) -> Result<u32, OpenError> {
+        if self.ended {
+            return Err(OpenError::Ended);
+        }
+        if self.terms().is_none() {
+            return Err(OpenError::NotOffered);
+        }
+        self.last_question = self.last_question.wrapping_add(1);
+        let stream = StreamId(self.last_question);
+        self.messages.push_back(Packet::Ext { stream, body: Ext::Ask(question) }.emit());
+        Ok(self.last_question)
+    }
+
+    /// The program took so many octets of a TCP stream: the relay may send as many more. Without our extension it does
+    /// so anyway.
+    pub fn consumed(&mut self, stream: StreamId, octets: u64) {
+        if self.terms().is_none() {
+            return;
+        }
+        let window = self.options.window;
+        let Some(s) = self.streams.get_mut(&stream) else { return };
+        s.consumed = s.consumed.saturating_add(u32::try_from(octets).unwrap_or(u32::MAX));
+        // Half the window at a time: the other half is on its way meanwhile.
+        if s.consumed >= (window / 2).max(1) {
+            let octets = std::mem::take(&mut s.consumed);
+            self.messages.push_back(Packet::Ext { stream, body: Ext::Window { octets } }.emit());
+        }
     }
 
     /// A counter that skips zero and what is in use, so that an id comes back as late as possible.
     fn free_id(&mut self) -> StreamId {
         loop {
-            self.last_id = self.last_id.checked_add(1).unwrap_or(1);
+            self.last_id = self.last_id.checked_add(1).filter(|id| id & SERVER_STREAM == 0).unwrap_or(1);
             let id = StreamId(self.last_id);
             if !self.streams.contains_key(&id) {
                 return id;
@@ -174,8 +351,13 @@ impl Client {
     /// Octets that [`Client::send`] would take now; 0 for a stream that is not open for sending.
     pub fn room(&self, stream: StreamId) -> usize {
         match self.streams.get(&stream) {
-            Some(s) if s.kind == StreamKind::Tcp && s.closing.is_none() && s.finishing.is_none() => {
-                SEND_BUFFER - s.buffer.len()
+            Some(s)
+                if s.kind == StreamKind::Tcp
+                    && s.closing.is_none()
+                    && s.finishing.is_none()
+                    && s.port.is_none() =>
+            {
+                SEND_BUFFER.saturating_sub(s.buffer.len())
             }
             _ => 0,
         }
@@ -195,11 +377,24 @@ impl Client {
 
     /// Sends one datagram on a UDP stream. `false`: it is lost, being too long or the stream not open for sending.
     pub fn send_datagram(&mut self, stream: StreamId, datagram: &[u8]) -> bool {
-        let udp = self.streams.get(&stream).is_some_and(|s| s.kind == StreamKind::Udp);
+        let udp = self.streams.get(&stream).is_some_and(|s| s.kind == StreamKind::Udp && s.port.is_none());
         let early = !self.is_ready() && self.messages.len() >= MAX_EARLY_DATAGRAMS;
         let goes = udp && !early && datagram.len() <= MAX_DATAGRAM;
         if goes {
             self.messages.push_back(emit_data(stream, datagram));
+        }
+        goes
+    }
+
+    /// Sends one datagram from a UDP port. `false`: it is lost.
+    pub fn send_datagram_to(&mut self, stream: StreamId, to: SocketAddr, datagram: &[u8]) -> bool {
+        let port = self.streams.get(&stream).is_some_and(|s| s.kind == StreamKind::Udp && s.port.is_some());
+        let goes = port && self.is_ready() && datagram.len() <= MAX_DATAGRAM;
+        if goes {
+            let mut payload = BytesMut::with_capacity(ext::ADDRESS_LEN + datagram.len());
+            ext::put_address(&mut payload, to);
+            payload.extend_from_slice(datagram);
+            self.messages.push_back(emit_data(stream, &payload));
         }
         goes
     }
@@ -211,6 +406,7 @@ impl Client {
             && s.finishing.is_none()
         {
             s.finishing = Some(now + FINISH_LINGER);
+            self.flush(stream);
         }
     }
 
@@ -249,16 +445,84 @@ impl Client {
                     if let Some(at) = &mut s.finishing {
                         *at = now + FINISH_LINGER;
                     }
+                    let port = s.port.is_some();
                     self.opened(stream);
-                    self.events.push_back(ClientEvent::Data { stream, bytes });
+                    self.events.push_back(match port {
+                        true => {
+                            let (from, bytes) = ext::split_datagram(&bytes)?;
+                            ClientEvent::Datagram { stream, from, bytes }
+                        }
+                        false => ClientEvent::Data { stream, bytes },
+                    });
                 }
             }
             Packet::Close { stream: StreamId::CONNECTION, reason } => self.end(reason),
             Packet::Close { stream, reason } => self.closed(stream, reason),
-            // CONNECT and INFO are not for a version 1 client; a relay that sends them goes on without an answer.
-            Packet::Connect { .. } | Packet::Info { .. } => {}
+            Packet::Info { major, extensions, .. } if self.initial.is_none() && self.offered.is_none() => {
+                let known = if major >= 2 { extensions } else { Vec::new() };
+                let (answer, offered) = info::answer(&self.options, &known);
+                self.handshake = Some(answer.emit());
+                self.events.extend(offered.motd.clone().map(|text| ClientEvent::Motd { text }));
+                self.offered = Some(offered);
+            }
+            Packet::Ext { stream, body } if self.terms().is_some() => self.extension(stream, body),
+            // Not for a client, or not now; a relay that sends them goes on without an answer.
+            Packet::Connect { .. } | Packet::Info { .. } | Packet::Ext { .. } => {}
         }
         Ok(())
+    }
+
+    fn extension(&mut self, stream: StreamId, body: Ext) {
+        match body {
+            Ext::Opened { local, remote } => {
+                let Some(s) = self.streams.get(&stream) else { return };
+                match remote {
+                    Some(remote) if s.port.is_none() => {
+                        self.opened(stream);
+                        self.events.push_back(ClientEvent::Addresses { stream, local, remote });
+                    }
+                    None if s.port.is_some() => {
+                        if let Some(s) = self.streams.get_mut(&stream) {
+                            s.opening = None;
+                        }
+                        self.events.push_back(ClientEvent::Listening { stream, local });
+                    }
+                    _ => {}
+                }
+            }
+            Ext::Accept { listener, remote, local } => {
+                let port =
+                    self.streams.get(&listener).is_some_and(|s| s.port.is_some() && s.closing.is_none());
+                if stream.0 & SERVER_STREAM == 0 || self.streams.contains_key(&stream) {
+                    return;
+                }
+                if !port {
+                    // The port was closed while this was on its way.
+                    let reason = Reason::NETWORK_ERROR;
+                    self.messages.push_back(Packet::Close { stream, reason }.emit());
+                    return;
+                }
+                let credit = self.initial.unwrap_or(0);
+                self.streams.insert(stream, Stream::new(StreamKind::Tcp, credit, None));
+                self.events.push_back(ClientEvent::Accepted { listener, stream, remote, local });
+            }
+            Ext::Finish => {
+                if self.streams.get(&stream).is_some_and(|s| s.closing.is_none()) {
+                    self.opened(stream);
+                    self.events.push_back(ClientEvent::Finished { stream });
+                }
+            }
+            Ext::Error { errno, text } => {
+                let open = self.streams.get(&stream).is_some_and(|s| s.closing.is_none());
+                if open || stream == StreamId::CONNECTION {
+                    self.events.push_back(ClientEvent::Trouble { stream, errno, text });
+                }
+            }
+            Ext::Answer(answer) => {
+                self.events.push_back(ClientEvent::Answered { question: stream.0, answer });
+            }
+            Ext::Listen { .. } | Ext::Window { .. } | Ext::Ask(_) => {}
+        }
     }
 
     /// The WebSocket is gone: every stream is closed with [`Reason::NETWORK_ERROR`].
@@ -268,17 +532,17 @@ impl Client {
 
     /// When to call [`Client::handle_timeout`] at the latest.
     pub fn poll_timeout(&self) -> Option<Duration> {
-        let ready = self.is_ready();
-        self.streams.values().filter_map(|s| next_timeout(s, ready)).min()
+        let (ready, ours) = (self.is_ready(), self.terms().is_some());
+        self.streams.values().filter_map(|s| next_timeout(s, ready, ours)).min()
     }
 
     /// Time has come to `now`.
     pub fn handle_timeout(&mut self, now: Duration) {
-        let ready = self.is_ready();
+        let (ready, ours) = (self.is_ready(), self.terms().is_some());
         let due: Vec<StreamId> = self
             .streams
             .iter()
-            .filter(|(_, s)| next_timeout(s, ready).is_some_and(|at| at <= now))
+            .filter(|(_, s)| next_timeout(s, ready, ours).is_some_and(|at| at <= now))
             .map(|(id, _)| *id)
             .collect();
         for stream in due {
@@ -297,8 +561,12 @@ impl Client {
         }
     }
 
-    /// The next message for the WebSocket. None before the greeting, which the specification makes a client wait for.
+    /// The next message for the WebSocket. None before the greeting, which the specification makes a client wait for,
+    /// but the client's part of the handshake.
     pub fn poll_message(&mut self) -> Option<Bytes> {
+        if let Some(handshake) = self.handshake.take() {
+            return Some(handshake);
+        }
         if self.is_ready() { self.messages.pop_front() } else { None }
     }
 
@@ -312,13 +580,31 @@ impl Client {
             return; // A second greeting changes only what later streams begin with.
         }
         self.events.push_back(ClientEvent::Ready { credit });
+        let (confirmed, ours) = (self.is_confirmed(), self.terms().is_some());
+        let no_udp = self.offered.as_ref().is_some_and(|offered| !offered.udp);
         let waiting: Vec<StreamId> = self.streams.keys().copied().collect();
         for stream in waiting {
-            if let Some(s) = self.streams.get_mut(&stream) {
-                s.credit = credit;
-                self.flush(stream);
+            let Some(s) = self.streams.get_mut(&stream) else { continue };
+            s.credit = credit;
+            if confirmed {
+                s.opening = s.opening.map(|_| Duration::MAX);
+            }
+            match (s.port, s.kind) {
+                (Some(port), kind) if ours => {
+                    self.messages.push_back(Packet::Ext { stream, body: Ext::Listen { kind, port } }.emit());
+                }
+                (Some(_), _) => self.not_offered(stream),
+                (None, StreamKind::Udp) if no_udp => self.not_offered(stream),
+                (None, _) => self.flush(stream),
             }
         }
+    }
+
+    /// Something was asked for before the relay had said that it does not have it.
+    fn not_offered(&mut self, stream: StreamId) {
+        let number = stream.0.to_le_bytes();
+        self.messages.retain(|message| message.get(1..HEADER_LEN) != Some(&number));
+        self.closed(stream, Reason::INCOMPATIBLE);
     }
 
     fn opened(&mut self, stream: StreamId) {
@@ -361,6 +647,18 @@ impl Client {
             s.credit -= 1;
             freed += payload.len();
         }
+        let ours = self.offered.as_ref().is_some_and(|offered| offered.ours.is_some());
+        let tcp = s.kind == StreamKind::Tcp && s.port.is_none();
+        if ours
+            && tcp
+            && s.finishing.is_some()
+            && s.buffer.is_empty()
+            && !s.finish_sent
+            && s.closing.is_none()
+        {
+            s.finish_sent = true;
+            self.messages.push_back(Packet::Ext { stream, body: Ext::Finish }.emit());
+        }
         if let (Some(reason), true) = (s.closing, s.buffer.is_empty()) {
             self.streams.remove(&stream);
             self.messages.push_back(Packet::Close { stream, reason }.emit());
@@ -373,12 +671,13 @@ impl Client {
     }
 }
 
-/// The earlier of a stream's two deadlines. Nothing opens before the greeting, however long that takes.
-fn next_timeout(stream: &Stream, ready: bool) -> Option<Duration> {
-    if stream.closing.is_some() || !ready {
+/// The earlier of a stream's two deadlines. Nothing opens before the greeting, however long that takes; and with our
+/// extension the relay says when a stream opens and ends.
+fn next_timeout(stream: &Stream, ready: bool, ours: bool) -> Option<Duration> {
+    if stream.closing.is_some() || !ready || ours {
         return None;
     }
-    stream.opening.into_iter().chain(stream.finishing).min()
+    stream.opening.into_iter().chain(stream.finishing).filter(|at| *at < Duration::MAX).min()
 }
 
 fn event_stream(event: &ClientEvent) -> Option<StreamId> {
@@ -386,7 +685,16 @@ fn event_stream(event: &ClientEvent) -> Option<StreamId> {
         ClientEvent::Opened { stream }
         | ClientEvent::Writable { stream, .. }
         | ClientEvent::Data { stream, .. }
+        | ClientEvent::Addresses { stream, .. }
+        | ClientEvent::Listening { stream, .. }
+        | ClientEvent::Accepted { stream, .. }
+        | ClientEvent::Datagram { stream, .. }
+        | ClientEvent::Finished { stream }
+        | ClientEvent::Trouble { stream, .. }
         | ClientEvent::Closed { stream, .. } => Some(stream),
-        ClientEvent::Ready { .. } | ClientEvent::Ended { .. } => None,
+        ClientEvent::Ready { .. }
+        | ClientEvent::Motd { .. }
+        | ClientEvent::Answered { .. }
+        | ClientEvent::Ended { .. } => None,
     }
 }

@@ -2,7 +2,7 @@
 //! is a client) and the relay (which is a server). Sans-IO: messages come in, messages and events are polled out, time
 //! is an argument.
 //!
-//! Source: MercuryWorkshop/wisp-protocol, version 1. One Wisp packet is one *binary WebSocket message*, which may arrive
+//! Source: MercuryWorkshop/wisp-protocol, version 1.2 and version 2 draft 6. One Wisp packet is one *binary WebSocket message*, which may arrive
 //! in several frames: give this crate whole messages.
 //!
 //! ```text
@@ -14,16 +14,22 @@
 //! 0x05 INFO      major:u8 minor:u8 (id:u8 len:u32le metadata[len])*                    version 2 only
 //! ```
 //!
-//! Left out: the version 2 handshake and its extensions. INFO is parsed and emitted, so that adding them touches
-//! [`Client`] and [`Server`] only.
+//! Version 2's handshake and extensions are in [`info`]; our own extension (listen, accept, half-close, credit in both
+//! directions, errno, addresses) in [`ext`], byte by byte in `docs/relay-protocol.md`.
 
 pub mod client;
+pub mod ext;
+pub mod info;
 pub mod packet;
 pub mod server;
 
 pub use client::{Client, ClientEvent, OpenError};
+pub use ext::{Answer, Ext, Question, ServerTerms, TcpInfo};
+pub use info::{ClientOptions, Credentials, Hello, Offer, PasswordLayout, Signer};
 pub use packet::{Extension, Packet, ParseError, Reason, StreamId, StreamKind};
 pub use server::{Limits, Refused, Request, Server, StreamKey, Violation};
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_v2;

@@ -4,6 +4,8 @@ use std::fmt;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+use crate::ext::Ext;
+
 /// A stream within one WebSocket. Chosen by the client, non-zero; zero is the connection itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StreamId(pub u32);
@@ -34,6 +36,14 @@ impl StreamKind {
         match self {
             StreamKind::Tcp => 1,
             StreamKind::Udp => 2,
+        }
+    }
+
+    pub(crate) fn from_wire(stream: StreamId, kind: u8) -> Result<StreamKind, ParseError> {
+        match kind {
+            1 => Ok(StreamKind::Tcp),
+            2 => Ok(StreamKind::Udp),
+            kind => Err(ParseError::UnknownStreamType { stream, kind }),
         }
     }
 
@@ -75,6 +85,12 @@ impl Reason {
     pub const THROTTLED: Reason = Reason(0x49);
     /// The client met an unexpected error.
     pub const CLIENT_ERROR: Reason = Reason(0x81);
+    /// Version 2 handshake: user name or password are wrong.
+    pub const BAD_PASSWORD: Reason = Reason(0xc0);
+    /// Version 2 handshake: the signature is wrong, or its key unknown.
+    pub const BAD_SIGNATURE: Reason = Reason(0xc1);
+    /// Version 2 handshake: credentials are required and were not given.
+    pub const CREDENTIALS_REQUIRED: Reason = Reason(0xc2);
 
     /// A few words in English, for logs.
     pub fn text(self) -> &'static str {
@@ -91,6 +107,9 @@ impl Reason {
             Reason::BLOCKED => "blocked by the relay's policy",
             Reason::THROTTLED => "over the relay's limits",
             Reason::CLIENT_ERROR => "client error",
+            Reason::BAD_PASSWORD => "wrong user name or password",
+            Reason::BAD_SIGNATURE => "wrong signature",
+            Reason::CREDENTIALS_REQUIRED => "credentials required",
             _ => "unknown reason",
         }
     }
@@ -157,6 +176,13 @@ pub enum Packet {
         /// In the order of the packet.
         extensions: Vec<Extension>,
     },
+    /// A packet of our extension: legal only when both sides have named it.
+    Ext {
+        /// Which stream, listener or question; zero: the connection.
+        stream: StreamId,
+        /// What it says.
+        body: Ext,
+    },
 }
 
 /// Octets before the payload: type and stream.
@@ -197,7 +223,23 @@ pub enum ParseError {
         /// What the type octet says.
         kind: u8,
     },
-    /// CONNECT for something that is neither TCP nor UDP.
+    /// An address of our extension that is of no known family.
+    #[error("unknown address family {family} at offset {offset}")]
+    UnknownFamily {
+        /// Where the family stands.
+        offset: usize,
+        /// What it says.
+        family: u8,
+    },
+    /// A question of our extension that is not known.
+    #[error("unknown question 0x{kind:02x} at offset 5")]
+    UnknownQuestion {
+        /// The question's number.
+        stream: StreamId,
+        /// What its kind says.
+        kind: u8,
+    },
+    /// CONNECT or LISTEN for something that is neither TCP nor UDP.
     #[error("unknown stream type 0x{kind:02x} at offset 5")]
     UnknownStreamType {
         /// The stream that was to be opened.
@@ -205,8 +247,8 @@ pub enum ParseError {
         /// What the stream type octet says.
         kind: u8,
     },
-    /// The host of CONNECT is not UTF-8.
-    #[error("host is not UTF-8 at offset {offset}")]
+    /// A host or a sentence is not UTF-8.
+    #[error("text is not UTF-8 at offset {offset}")]
     HostNotUtf8 {
         /// The stream that was to be opened.
         stream: StreamId,
@@ -221,31 +263,32 @@ impl ParseError {
         match *self {
             ParseError::Truncated { offset, .. }
             | ParseError::TooLong { offset, .. }
+            | ParseError::UnknownFamily { offset, .. }
             | ParseError::HostNotUtf8 { offset, .. } => offset,
             ParseError::UnknownType { .. } => 0,
-            ParseError::UnknownStreamType { .. } => HEADER_LEN,
+            ParseError::UnknownStreamType { .. } | ParseError::UnknownQuestion { .. } => HEADER_LEN,
         }
     }
 
     /// The one stream that the error concerns, when the rest of the connection can go on.
     pub fn stream(&self) -> Option<StreamId> {
         match *self {
-            ParseError::UnknownStreamType { stream, .. } | ParseError::HostNotUtf8 { stream, .. } => {
-                Some(stream)
-            }
+            ParseError::UnknownStreamType { stream, .. }
+            | ParseError::HostNotUtf8 { stream, .. }
+            | ParseError::UnknownQuestion { stream, .. } => Some(stream),
             _ => None,
         }
     }
 }
 
 /// Reads fields in order and remembers where it is.
-struct Reader<'a> {
-    message: &'a [u8],
-    at: usize,
+pub(crate) struct Reader<'a> {
+    pub(crate) message: &'a [u8],
+    pub(crate) at: usize,
 }
 
-impl Reader<'_> {
-    fn take<const N: usize>(&mut self, field: &'static str) -> Result<[u8; N], ParseError> {
+impl<'a> Reader<'a> {
+    pub(crate) fn take<const N: usize>(&mut self, field: &'static str) -> Result<[u8; N], ParseError> {
         let offset = self.at;
         let found = self.message.get(offset..).and_then(|rest| rest.first_chunk::<N>()).copied();
         let needed = offset.saturating_add(N);
@@ -255,19 +298,38 @@ impl Reader<'_> {
         Ok(octets)
     }
 
-    fn u8(&mut self, field: &'static str) -> Result<u8, ParseError> {
+    pub(crate) fn u8(&mut self, field: &'static str) -> Result<u8, ParseError> {
         self.take::<1>(field).map(|[octet]| octet)
     }
 
-    fn u16(&mut self, field: &'static str) -> Result<u16, ParseError> {
+    pub(crate) fn u16(&mut self, field: &'static str) -> Result<u16, ParseError> {
         self.take(field).map(u16::from_le_bytes)
     }
 
-    fn u32(&mut self, field: &'static str) -> Result<u32, ParseError> {
+    pub(crate) fn u32(&mut self, field: &'static str) -> Result<u32, ParseError> {
         self.take(field).map(u32::from_le_bytes)
     }
 
-    fn end(&self) -> Result<(), ParseError> {
+    pub(crate) fn u64(&mut self, field: &'static str) -> Result<u64, ParseError> {
+        self.take(field).map(u64::from_le_bytes)
+    }
+
+    /// All that is left.
+    pub(crate) fn rest(&mut self) -> &'a [u8] {
+        let rest = self.message.get(self.at..).unwrap_or_default();
+        self.at = self.message.len();
+        rest
+    }
+
+    /// All that is left, as text of this stream.
+    pub(crate) fn text(&mut self, stream: StreamId) -> Result<String, ParseError> {
+        let offset = self.at;
+        let text = std::str::from_utf8(self.rest())
+            .map_err(|e| ParseError::HostNotUtf8 { stream, offset: offset + e.valid_up_to() })?;
+        Ok(text.to_owned())
+    }
+
+    pub(crate) fn end(&self) -> Result<(), ParseError> {
         match self.message.len().saturating_sub(self.at) {
             0 => Ok(()),
             extra => Err(ParseError::TooLong { offset: self.at, extra }),
@@ -285,15 +347,9 @@ impl Packet {
             CONNECT => {
                 let stream_type = reader.u8("stream type")?;
                 let port = reader.u16("port")?;
-                let kind = match stream_type {
-                    1 => StreamKind::Tcp,
-                    2 => StreamKind::Udp,
-                    kind => return Err(ParseError::UnknownStreamType { stream, kind }),
-                };
-                let offset = reader.at;
-                let host = std::str::from_utf8(&message[offset..])
-                    .map_err(|e| ParseError::HostNotUtf8 { stream, offset: offset + e.valid_up_to() })?;
-                Ok(Packet::Connect { stream, kind, port, host: host.to_owned() })
+                let kind = StreamKind::from_wire(stream, stream_type)?;
+                let host = reader.text(stream)?;
+                Ok(Packet::Connect { stream, kind, port, host })
             }
             DATA => Ok(Packet::Data { stream, bytes: message.slice(HEADER_LEN..) }),
             CONTINUE => {
@@ -325,7 +381,10 @@ impl Packet {
                 }
                 Ok(Packet::Info { stream, major, minor, extensions })
             }
-            kind => Err(ParseError::UnknownType { kind }),
+            kind => match Ext::parse(kind, stream, &mut reader)? {
+                Some(body) => Ok(Packet::Ext { stream, body }),
+                None => Err(ParseError::UnknownType { kind }),
+            },
         }
     }
 
@@ -358,6 +417,10 @@ impl Packet {
                     out.put_slice(&extension.metadata);
                 }
             }
+            Packet::Ext { stream, body } => {
+                header(&mut out, body.packet_type(), *stream);
+                body.emit(&mut out);
+            }
         }
         out.freeze()
     }
@@ -369,7 +432,8 @@ impl Packet {
             | Packet::Data { stream, .. }
             | Packet::Continue { stream, .. }
             | Packet::Close { stream, .. }
-            | Packet::Info { stream, .. } => stream,
+            | Packet::Info { stream, .. }
+            | Packet::Ext { stream, .. } => stream,
         }
     }
 }

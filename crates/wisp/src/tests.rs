@@ -88,7 +88,8 @@ fn errors_name_the_field_and_the_offset() {
     check("04 01000000 02 02 02", Err(ParseError::TooLong { offset: 6, extra: 2 }));
     check("03 01000000 80000000 00", Err(ParseError::TooLong { offset: 9, extra: 1 }));
     check("00 01000000", Err(ParseError::UnknownType { kind: 0 }));
-    check("f5 01000000", Err(ParseError::UnknownType { kind: 0xf5 }));
+    check("ef 01000000", Err(ParseError::UnknownType { kind: 0xef }));
+    check("f8 01000000", Err(ParseError::UnknownType { kind: 0xf8 }));
     check("01 07000000 03 5000 61", Err(ParseError::UnknownStreamType { stream: StreamId(7), kind: 3 }));
     check("01 07000000 01 5000 61ff62", Err(ParseError::HostNotUtf8 { stream: StreamId(7), offset: 9 }));
 }
@@ -139,7 +140,7 @@ fn no_octets_make_it_panic_and_what_parses_comes_back_as_it_was() {
 fn no_messages_make_either_end_panic_or_lose_count() {
     let mut numbers = Numbers(11);
     for _ in 0..200 {
-        let mut server = Server::new(Limits { credit: 2, streams: 3, datagrams: 2 });
+        let mut server = Server::new(Limits { credit: 2, streams: 3, datagrams: 2, questions: 2 });
         let mut client = Client::new();
         let (mut open, mut waiting) = (Vec::new(), VecDeque::new());
         for _ in 0..200 {
@@ -376,7 +377,7 @@ fn a_client_that_breaks_the_rules_is_told_which() {
 
 #[test]
 fn streams_and_what_waits_are_bounded() {
-    let limits = Limits { credit: 4, streams: 2, datagrams: 3 };
+    let limits = Limits { credit: 4, streams: 2, datagrams: 3, questions: 2 };
     let mut server = Server::new(limits);
     let connect = |id, kind| Packet::Connect { stream: StreamId(id), kind, port: 1, host: "h".into() }.emit();
     let data = |id| Packet::Data { stream: StreamId(id), bytes: Bytes::from_static(b"12345") }.emit();

@@ -292,7 +292,8 @@ impl Connection {
                 self.lock().handles.remove(&stream);
                 self.send(&Packet::Close { stream, reason }).await;
             }
-            Request::Ignore => {}
+            // What only version 2 brings, which is not offered yet.
+            _ => {}
         }
         Ok(())
     }

@@ -169,9 +169,15 @@ impl Page {
         loop {
             match self.event().await {
                 ClientEvent::Ready { .. } | ClientEvent::Writable { .. } => {}
+                ClientEvent::Motd { .. } | ClientEvent::Accepted { .. } | ClientEvent::Answered { .. } => {}
                 ClientEvent::Ended { reason } => panic!("the connection ended: {reason}"),
                 event @ (ClientEvent::Opened { stream }
                 | ClientEvent::Data { stream, .. }
+                | ClientEvent::Addresses { stream, .. }
+                | ClientEvent::Listening { stream, .. }
+                | ClientEvent::Datagram { stream, .. }
+                | ClientEvent::Finished { stream }
+                | ClientEvent::Trouble { stream, .. }
                 | ClientEvent::Closed { stream, .. }) => {
                     if stream == id {
                         return event;

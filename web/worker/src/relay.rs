@@ -99,8 +99,11 @@ impl Relay {
                     }
                 }
             }
-            // Wisp version 1 has no credit in this direction.
-            GatewayRequest::Consumed { .. } => {}
+            GatewayRequest::Consumed { flow, octets } => {
+                if let Some(&(stream, _)) = self.streams.get(&flow) {
+                    self.client.consumed(stream, octets);
+                }
+            }
         }
         self.work_off();
     }
@@ -240,8 +243,20 @@ impl Relay {
                     }),
                 }
             }
-            // The WebSocket closes after it.
-            ClientEvent::Ready { .. } | ClientEvent::Ended { .. } => {}
+            ClientEvent::Finished { stream } => {
+                let Some(&flow) = self.flows.get(&stream) else { return };
+                self.tell(GatewayEvent::Finished { flow });
+            }
+            // After the last the WebSocket closes; the others answer what the world does not ask yet.
+            ClientEvent::Ready { .. }
+            | ClientEvent::Motd { .. }
+            | ClientEvent::Addresses { .. }
+            | ClientEvent::Listening { .. }
+            | ClientEvent::Accepted { .. }
+            | ClientEvent::Datagram { .. }
+            | ClientEvent::Trouble { .. }
+            | ClientEvent::Answered { .. }
+            | ClientEvent::Ended { .. } => {}
         }
     }
 }
