@@ -8,6 +8,7 @@ use socketlab_stack::{IpCidr, MacAddr, Profile};
 use crate::command::Deed;
 use crate::link::LinkParams;
 use crate::record::{LinkId, NodeId};
+use crate::service::Service;
 use crate::topology::{NodeKind, Topology, TopologyLink, TopologyNode};
 use crate::world::World;
 
@@ -73,6 +74,8 @@ pub struct WorldBuilder {
     pub(crate) routes: Vec<(NodeId, IpCidr, Option<IpAddr>)>,
     pub(crate) gateway_names: Vec<(NodeId, Vec<GatewayName>)>,
     pub(crate) programs: Vec<Program>,
+    pub(crate) services: Vec<Service>,
+    pub(crate) resolvers: Vec<(NodeId, IpAddr)>,
 }
 
 impl WorldBuilder {
@@ -87,6 +90,8 @@ impl WorldBuilder {
             routes: Vec::new(),
             gateway_names: Vec::new(),
             programs: Vec::new(),
+            services: Vec::new(),
+            resolvers: Vec::new(),
         }
     }
 
@@ -112,8 +117,14 @@ impl WorldBuilder {
 
     fn node(&mut self, name: &str, kind: NodeKind) -> NodeId {
         let id = NodeId(self.topology.nodes.len() as u32);
-        let (addresses, programs) = (Vec::new(), Vec::new());
-        self.topology.nodes.push(TopologyNode { name: name.to_owned(), kind, addresses, programs });
+        self.topology.nodes.push(TopologyNode {
+            name: name.to_owned(),
+            kind,
+            addresses: Vec::new(),
+            lent: None,
+            programs: Vec::new(),
+            services: Vec::new(),
+        });
         id
     }
 
@@ -185,6 +196,19 @@ impl WorldBuilder {
         }
         self.programs.push(program);
         number
+    }
+
+    /// A built-in service. It starts with the world.
+    pub fn service(&mut self, service: Service) {
+        if let Some(node) = self.topology.nodes.get_mut(service.node.0 as usize) {
+            node.services.push((service.kind.name(), service.port));
+        }
+        self.services.push(service);
+    }
+
+    /// Programs on this node ask this DNS server for names; without it they find them in their hosts file.
+    pub fn resolver(&mut self, node: NodeId, server: IpAddr) {
+        self.resolvers.push((node, server));
     }
 
     /// The world at time zero, with nothing started.

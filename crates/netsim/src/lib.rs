@@ -36,6 +36,7 @@ mod process;
 mod python;
 mod queue;
 pub mod record;
+mod service;
 mod snapshot;
 mod switch;
 mod topology;
@@ -52,6 +53,7 @@ pub use record::{
     ExitStatus, FrameId, GatewayFact, LinkId, LossReason, NodeId, PacketId, Record, RecordKind, Stream,
     trace_hash,
 };
+pub use service::{DhcpPool, Service, ServiceKind};
 pub use snapshot::{LinkSnapshot, WorldSnapshot};
 pub use switch::SwitchEntry;
 pub use topology::{NodeKind, Topology, TopologyLink, TopologyNode};

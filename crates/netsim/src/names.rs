@@ -18,7 +18,11 @@ const AF_INET6: i32 = 10;
 /// Who has which address.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Names {
-    hosts: Vec<(String, Vec<IpAddr>)>,
+    hosts: Vec<(NodeId, String, Vec<IpAddr>)>,
+    /// Addresses that were lent, and to whom.
+    lent: BTreeMap<NodeId, IpAddr>,
+    /// The DNS server that each node asks; a node without one has all hosts in its hosts file.
+    resolvers: BTreeMap<NodeId, IpAddr>,
     /// The gateway that is asked for foreign names, and what it calls them itself.
     gateway: Option<(NodeId, Vec<GatewayName>)>,
     by_name: BTreeMap<String, Ipv4Addr>,
@@ -32,20 +36,50 @@ pub(crate) enum Found {
     Addresses(Vec<(i32, IpAddr)>),
     /// `gateway` gave the name an address just now.
     New { gateway: NodeId, address: IpAddr },
+    /// This DNS server has to be asked, for this name.
+    Ask(IpAddr),
     /// There is none: the error's name in `socket`.
     Error(&'static str),
 }
 
 impl Names {
     pub(crate) fn new(
-        hosts: Vec<(String, Vec<IpAddr>)>,
+        hosts: Vec<(NodeId, String, Vec<IpAddr>)>,
         gateway: Option<(NodeId, Vec<GatewayName>)>,
+        resolvers: Vec<(NodeId, IpAddr)>,
     ) -> Self {
-        Names { hosts, gateway, by_name: BTreeMap::new(), by_address: BTreeMap::new() }
+        Names {
+            hosts,
+            lent: BTreeMap::new(),
+            resolvers: resolvers.into_iter().collect(),
+            gateway,
+            by_name: BTreeMap::new(),
+            by_address: BTreeMap::new(),
+        }
     }
 
-    /// getaddrinfo(3) for one name; `family` 0 is any.
-    pub(crate) fn resolve(&mut self, name: &str, family: i32) -> Found {
+    /// A node was lent an address and told of a DNS server, or has neither any more.
+    pub(crate) fn lent(&mut self, node: NodeId, address: Option<IpAddr>, server: Option<IpAddr>) {
+        match address {
+            Some(address) => _ = self.lent.insert(node, address),
+            None => _ = self.lent.remove(&node),
+        }
+        if let Some(server) = server {
+            self.resolvers.insert(node, server);
+        }
+    }
+
+    /// The addresses of a host of the lab.
+    pub(crate) fn of_host(&self, name: &str) -> Vec<IpAddr> {
+        let found = self.hosts.iter().find(|(_, host, _)| host.eq_ignore_ascii_case(name));
+        found.map_or_else(Vec::new, |(node, _, addresses)| {
+            let lent = self.lent.get(node).filter(|address| !addresses.contains(address));
+            lent.into_iter().chain(addresses).copied().collect()
+        })
+    }
+
+    /// getaddrinfo(3) for one name, asked on `node`; `family` 0 is any.
+    pub(crate) fn resolve(&mut self, node: NodeId, name: &str, family: i32) -> Found {
         if !matches!(family, AF_UNSPEC | AF_INET | AF_INET6) {
             return Found::Error("EAI_FAMILY");
         }
@@ -56,27 +90,55 @@ impl Names {
         if name == "localhost" {
             return of_family(&[IpAddr::V4(Ipv4Addr::LOCALHOST)], family, "EAI_NODATA");
         }
-        if let Some((_, addresses)) = self.hosts.iter().find(|(host, _)| host.eq_ignore_ascii_case(&name)) {
-            return of_family(addresses, family, "EAI_NODATA");
+        let server = self.resolvers.get(&node).copied();
+        // With a DNS server the hosts file has the host's own name alone, as on a machine that was just installed.
+        let own = self.hosts.iter().any(|(n, host, _)| *n == node && host.eq_ignore_ascii_case(&name));
+        if let Some(server) = server.filter(|_| !own) {
+            return if is_host_name(&name) { Found::Ask(server) } else { Found::Error("EAI_NONAME") };
         }
+        let addresses = self.of_host(&name);
+        if !addresses.is_empty() {
+            return of_family(&addresses, family, "EAI_NODATA");
+        }
+        if family == AF_INET6
+            && self.by_name.get(&name).is_none()
+            && self.gateway.is_some()
+            && is_host_name(&name)
+        {
+            return Found::Error("EAI_NODATA");
+        }
+        match self.foreign(&name) {
+            Found::Addresses(found) => {
+                let addresses: Vec<IpAddr> = found.into_iter().map(|(_, address)| address).collect();
+                of_family(&addresses, family, "EAI_NODATA")
+            }
+            found => found,
+        }
+    }
+
+    /// The address that stands for a name of the real world.
+    pub(crate) fn foreign(&mut self, name: &str) -> Found {
         let Some((gateway, _)) = self.gateway else { return Found::Error("EAI_NONAME") };
-        if !is_host_name(&name) {
+        if !is_host_name(name) {
             return Found::Error("EAI_NONAME");
         }
-        if let Some(known) = self.by_name.get(&name) {
-            return of_family(&[IpAddr::V4(*known)], family, "EAI_NODATA");
-        }
-        if family == AF_INET6 {
-            return Found::Error("EAI_NODATA");
+        if let Some(known) = self.by_name.get(name) {
+            return Found::Addresses(vec![(AF_INET, IpAddr::V4(*known))]);
         }
         let number = self.by_name.len() as u32 + 1;
         if number >= STAND_IN_COUNT {
             return Found::Error("EAI_MEMORY");
         }
         let address = Ipv4Addr::from_bits(STAND_INS.to_bits() + number);
-        self.by_address.insert(address, name.clone());
-        self.by_name.insert(name, address);
+        self.by_address.insert(address, name.to_owned());
+        self.by_name.insert(name.to_owned(), address);
         Found::New { gateway, address: IpAddr::V4(address) }
+    }
+
+    /// The DNS server that has to be asked for the name of an address; none: [`Names::reverse`] knows.
+    pub(crate) fn reverse_at(&self, node: NodeId, address: IpAddr) -> Option<IpAddr> {
+        let own = self.hosts.iter().any(|(n, _, addresses)| *n == node && addresses.contains(&address));
+        self.resolvers.get(&node).copied().filter(|_| !own && !address.is_loopback())
     }
 
     /// The name of an address, as /etc/hosts or the gateway has it.
@@ -84,9 +146,11 @@ impl Names {
         if address.is_loopback() {
             return Some("localhost".to_owned());
         }
-        let host = self.hosts.iter().find(|(_, addresses)| addresses.contains(&address));
+        let host = self.hosts.iter().find(|(node, _, addresses)| {
+            addresses.contains(&address) || self.lent.get(node) == Some(&address)
+        });
         match (host, address) {
-            (Some((name, _)), _) => Some(name.clone()),
+            (Some((_, name, _)), _) => Some(name.clone()),
             (None, IpAddr::V4(v4)) => self.by_address.get(&v4).cloned(),
             (None, IpAddr::V6(_)) => None,
         }

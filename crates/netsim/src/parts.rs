@@ -10,6 +10,7 @@ use crate::names::Names;
 use crate::node::{Body, HostNode, Node};
 use crate::prng::Prng;
 use crate::record::{LinkId, NodeId};
+use crate::service::Service;
 use crate::switch::Switch;
 use crate::topology::{NodeKind, Topology};
 
@@ -22,12 +23,23 @@ pub(crate) struct Parts {
     pub(crate) links: Vec<Link>,
     pub(crate) names: Names,
     pub(crate) programs: Vec<Program>,
+    pub(crate) services: Vec<Service>,
 }
 
 /// Puts the parts together.
 pub(crate) fn assemble(builder: WorldBuilder) -> Parts {
-    let WorldBuilder { seed, profile, topology, links: lines, catches, routes, gateway_names, programs } =
-        builder;
+    let WorldBuilder {
+        seed,
+        profile,
+        topology,
+        links: lines,
+        catches,
+        routes,
+        gateway_names,
+        programs,
+        services,
+        resolvers,
+    } = builder;
     let mut prng = Prng::new(seed);
     let mut nodes: Vec<Node> = topology
         .nodes
@@ -97,11 +109,12 @@ pub(crate) fn assemble(builder: WorldBuilder) -> Parts {
     let hosts = topology
         .nodes
         .iter()
-        .filter(|node| !matches!(node.kind, NodeKind::Switch | NodeKind::Hub))
-        .map(|node| (node.name.clone(), node.addresses.clone()))
+        .zip(0u32..)
+        .filter(|(node, _)| !matches!(node.kind, NodeKind::Switch | NodeKind::Hub))
+        .map(|(node, id)| (NodeId(id), node.name.clone(), node.addresses.clone()))
         .collect();
-    let names = Names::new(hosts, gateway_names.into_iter().next());
-    Parts { prng, topology, nodes, links, names, programs }
+    let names = Names::new(hosts, gateway_names.into_iter().next(), resolvers);
+    Parts { prng, topology, nodes, links, names, programs, services }
 }
 
 /// Gives a node the interface of a link's end. Returns the port's number.

@@ -30,6 +30,10 @@ pub(crate) enum Event {
     Interrupt { pid: Pid },
     /// A UDP flow of a gateway was quiet for too long.
     FlowIdle { flow: FlowId },
+    /// A service goes on: its call is answered.
+    Serve { servant: u32 },
+    /// A service goes on that slept; nothing waits for it.
+    Rest { servant: u32 },
     /// All programs but the servers have ended a while ago.
     StopServers,
 }
@@ -37,7 +41,10 @@ pub(crate) enum Event {
 impl Event {
     /// Whether it can, by itself, make something happen that a program notices. A host's timers are asked one by one.
     const fn is_lively(&self) -> bool {
-        !matches!(self, Event::HostTimer { .. } | Event::FlowIdle { .. } | Event::StopServers)
+        !matches!(
+            self,
+            Event::HostTimer { .. } | Event::FlowIdle { .. } | Event::Rest { .. } | Event::StopServers
+        )
     }
 }
 

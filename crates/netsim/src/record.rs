@@ -1,10 +1,11 @@
 //! The trace: what happened, where and when, as small plain facts in the order of virtual time. Views read these and
 //! nothing else (with snapshots); the pcapng writer and the tests do too.
 
-use core::net::{IpAddr, SocketAddr};
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+use core::time::Duration;
 
 use bytes::Bytes;
-use socketlab_stack::{CallId, Cause, DropReason, Instant, Pid, SocketId, TcpState, TimerKind};
+use socketlab_stack::{CallId, Cause, DropReason, Instant, IpCidr, Pid, SocketId, TcpState, TimerKind};
 
 use crate::command::Change;
 
@@ -167,6 +168,22 @@ pub enum RecordKind {
         node: NodeId,
         pid: Pid,
         program: usize,
+    },
+    /// A built-in service begins; `kind` is its name in a lab file. Its calls are recorded as a program's.
+    ServiceStarted {
+        node: NodeId,
+        pid: Pid,
+        kind: &'static str,
+    },
+    /// A host got an address by DHCP for one of its links (counted from 0), or lost it (none).
+    Configured {
+        node: NodeId,
+        port: usize,
+        address: Option<IpCidr>,
+        router: Option<Ipv4Addr>,
+        dns: Option<Ipv4Addr>,
+        server: Ipv4Addr,
+        time: Duration,
     },
     ProcessExited {
         pid: Pid,

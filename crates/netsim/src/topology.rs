@@ -27,8 +27,12 @@ pub struct TopologyNode {
     pub kind: NodeKind,
     /// Its IP addresses, IPv4 first; empty for a switch.
     pub addresses: Vec<IpAddr>,
+    /// The address that a DHCP server has lent it; it is among `addresses`.
+    pub lent: Option<IpAddr>,
     /// The programs that run on it, by their place in the lab file.
     pub programs: Vec<usize>,
+    /// The built-in services on it: names and ports.
+    pub services: Vec<(&'static str, u16)>,
 }
 
 /// A link.
@@ -57,6 +61,16 @@ impl Topology {
     /// What a node is.
     pub fn kind(&self, node: NodeId) -> Option<NodeKind> {
         self.nodes.get(node.0 as usize).map(|node| node.kind)
+    }
+
+    /// A node has another lent address, or none any more. Lent addresses stand after the others.
+    pub(crate) fn set_lent_address(&mut self, node: NodeId, address: Option<IpAddr>) {
+        if let Some(node) = self.nodes.get_mut(node.0 as usize) {
+            let old = core::mem::replace(&mut node.lent, address);
+            node.addresses.retain(|a| Some(*a) != old);
+            node.addresses.extend(address);
+            node.addresses.sort_by_key(IpAddr::is_ipv6);
+        }
     }
 
     /// A link behaves differently from now on.

@@ -18,6 +18,7 @@ use crate::prng::Prng;
 use crate::process::{Caller, Process, Wait};
 use crate::queue::{Event, EventKey, Queue};
 use crate::record::{ExitStatus, FrameId, NodeId, Record, RecordKind};
+use crate::service::{Servant, Service};
 use crate::topology::Topology;
 
 /// What the shell has to do.
@@ -92,6 +93,12 @@ pub struct World {
     pub(crate) links: Vec<Link>,
     pub(crate) names: Names,
     pub(crate) programs: Vec<Program>,
+    pub(crate) services: Vec<Service>,
+    /// Services that run, and lookups inside programs.
+    pub(crate) servants: BTreeMap<u32, Servant>,
+    pub(crate) next_servant: u32,
+    /// Processes that begin when their host has an address.
+    pub(crate) unconfigured: Vec<(Pid, NodeId)>,
     pub(crate) processes: BTreeMap<Pid, Process>,
     /// The process whose turn it is.
     pub(crate) running: Option<Pid>,
@@ -122,8 +129,8 @@ pub struct World {
 
 impl World {
     pub(crate) fn new(parts: WorldBuilder) -> World {
-        let parts::Parts { prng, topology, nodes, links, names, programs } = parts::assemble(parts);
-        World {
+        let parts::Parts { prng, topology, nodes, links, names, programs, services } = parts::assemble(parts);
+        let mut world = World {
             now: Instant::ZERO,
             queue: Queue::default(),
             prng,
@@ -132,6 +139,10 @@ impl World {
             links,
             names,
             programs,
+            services,
+            servants: BTreeMap::new(),
+            next_servant: 0,
+            unconfigured: Vec::new(),
             processes: BTreeMap::new(),
             running: None,
             calls: BTreeMap::new(),
@@ -151,7 +162,9 @@ impl World {
             stop_servers: None,
             probes_in_vain: 0,
             rest: Rest::Finished,
-        }
+        };
+        world.start_services();
+        world
     }
 
     /// Virtual time.
@@ -211,6 +224,7 @@ impl World {
             Event::Typed { pid, text } => self.typed(pid, &text),
             Event::Interrupt { pid } => self.interrupt_process(pid),
             Event::FlowIdle { flow } => self.flow_idle(flow),
+            Event::Serve { servant } | Event::Rest { servant } => self.serve(servant),
             Event::StopServers => {
                 self.stop_servers = None;
                 self.end_servers();
@@ -364,7 +378,8 @@ impl World {
         let mut living = self.processes.values().filter(|p| !p.ended).peekable();
         let alive = living.peek().is_some();
         let waits: Vec<&Wait> = living.flat_map(|p| p.threads.values()).collect();
-        let bounded = waits.iter().any(|wait| matches!(wait, Wait::Kernel { bounded: true, .. }));
+        let bounded = waits.iter().any(|wait| matches!(wait, Wait::Kernel { bounded: true, .. }))
+            || self.a_servant_works();
         let timers = self.queue.next_at().is_some();
         if timers && (bounded || (alive && self.real_time()) || self.a_timer_matters()) {
             return Rest::Busy;

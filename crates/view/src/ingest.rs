@@ -101,6 +101,10 @@ impl Ingest {
     }
 
     fn kind(&mut self, at: u64, kind: &RecordKind) -> EventKind {
+        if let RecordKind::ServiceStarted { node, pid, .. } = kind {
+            // No program of the lab's list.
+            self.pids.insert(*pid, (u32::MAX, node.0));
+        }
         if let Some(notice) = notice(at, kind) {
             return EventKind::Notice(notice);
         }

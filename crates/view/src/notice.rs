@@ -39,6 +39,9 @@ pub fn notice_keys() -> &'static [(&'static str, &'static [&'static str])] {
         ("notice-will-drop", &["nth"]),
         ("notice-timer-set", &["timer", "ms"]),
         ("notice-timer-stopped", &["timer"]),
+        ("notice-service-started", &["service"]),
+        ("notice-address-lent", &["address", "router", "dns", "server", "seconds"]),
+        ("notice-address-lost", &["server"]),
     ]
 }
 
@@ -68,6 +71,28 @@ pub(crate) fn notice(at: u64, kind: &RecordKind) -> Option<NoticeView> {
             }
         }
         RecordKind::Changed { change } => changed(change, &mut place),
+        RecordKind::ServiceStarted { node, kind, .. } => {
+            place.node = Some(node.0);
+            ("notice-service-started", vec![("service", (*kind).to_string())])
+        }
+        RecordKind::Configured { node, address, router, dns, server, time, .. } => {
+            place.node = Some(node.0);
+            let server = ("server", server.to_string());
+            let text = |ip: &Option<core::net::Ipv4Addr>| ip.map_or("-".to_string(), |ip| ip.to_string());
+            match address {
+                Some(address) => {
+                    let args = vec![
+                        ("address", address.to_string()),
+                        ("router", text(router)),
+                        ("dns", text(dns)),
+                        server,
+                        ("seconds", time.as_secs().to_string()),
+                    ];
+                    ("notice-address-lent", args)
+                }
+                None => ("notice-address-lost", vec![server]),
+            }
+        }
         _ => return None,
     };
     place.key = key.to_string();

@@ -11,3 +11,6 @@ notice-will-hold = Frame { $nth } from now will be held.
 notice-will-drop = Frame { $nth } from now will be dropped.
 notice-timer-set = { $timer } runs out in { $ms } ms.
 notice-timer-stopped = { $timer } was stopped.
+notice-service-started = The service { $service } begins.
+notice-address-lent = DHCP: { $server } lends { $address } for { $seconds } s (router { $router }, DNS { $dns }).
+notice-address-lost = DHCP: the address lent by { $server } has run out.

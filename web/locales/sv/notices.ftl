@@ -11,3 +11,6 @@ notice-will-hold = Ram nummer { $nth } från nu kommer att hållas kvar.
 notice-will-drop = Ram nummer { $nth } från nu kommer att kastas.
 notice-timer-set = { $timer } går ut om { $ms } ms.
 notice-timer-stopped = { $timer } stoppades.
+notice-service-started = Tjänsten { $service } börjar.
+notice-address-lent = DHCP: { $server } lånar ut { $address } i { $seconds } s (router { $router }, DNS { $dns }).
+notice-address-lost = DHCP: adressen som { $server } lånade ut har gått ut.

@@ -63,6 +63,7 @@ impl World {
                 }
             }
             Some(Caller::Flow(flow, which)) => self.flow_work.push_back((flow, which, result)),
+            Some(Caller::Servant(servant)) => self.servant_completed(servant, call, result),
             Some(Caller::Nobody) | None => {}
         }
     }

@@ -37,7 +37,12 @@ impl World {
     }
 
     pub(crate) fn start_process(&mut self, pid: Pid) {
-        let Some(process) = self.processes.get_mut(&pid).filter(|p| !p.ended) else { return };
+        let Some(process) = self.processes.get(&pid).filter(|p| !p.ended) else { return };
+        if self.is_configuring(process.node) {
+            self.unconfigured.push((pid, process.node));
+            return;
+        }
+        let Some(process) = self.processes.get_mut(&pid) else { return };
         process.started = true;
         let (node, program) = (process.node, process.program);
         match self.programs.get(program).map(|p| p.stdin.clone()) {
@@ -67,6 +72,7 @@ impl World {
         for wait in threads.into_values() {
             match wait {
                 Wait::Reply { key, .. } => self.queue.cancel(key),
+                Wait::Lookup { servant, .. } => self.drop_lookup(servant),
                 other => _ = self.calls.remove(&other.call()),
             }
         }

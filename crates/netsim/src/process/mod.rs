@@ -18,6 +18,7 @@ mod reply;
 mod signal;
 mod wait;
 
+use core::net::IpAddr;
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -29,6 +30,7 @@ use crate::names::Found;
 use crate::python;
 use crate::queue::EventKey;
 use crate::record::{ExitStatus, NodeId, RecordKind};
+use crate::service::{Lookup, Question};
 use crate::world::World;
 
 /// What a system call costs. A choice: about ten times what Linux needs, so that it is seen on a screen.
@@ -69,6 +71,8 @@ pub(crate) enum Wait {
     Park { call: CallId, earliest: Instant },
     /// A line on standard input.
     Line { call: CallId, earliest: Instant },
+    /// A DNS server, by a lookup of this number.
+    Lookup { call: CallId, servant: u32 },
 }
 
 /// How a call's end is recorded.
@@ -92,7 +96,8 @@ impl Wait {
             Wait::Reply { call, .. }
             | Wait::Kernel { call, .. }
             | Wait::Park { call, .. }
-            | Wait::Line { call, .. } => *call,
+            | Wait::Line { call, .. }
+            | Wait::Lookup { call, .. } => *call,
         }
     }
 }
@@ -102,6 +107,8 @@ impl Wait {
 pub(crate) enum Caller {
     Thread(Pid, u32),
     Flow(crate::gateway::FlowId, crate::flow::FlowCall),
+    /// A service, or a lookup.
+    Servant(u32),
     /// A message that wanted no reply.
     Nobody,
 }
@@ -137,19 +144,20 @@ impl World {
         let call = CallId(self.next_call);
         self.next_call += 1;
         let from = From { pid, tid, node, call, post, shown: request.shown().is_some() };
+        let lookup_place = place.clone();
         if let Some(name) = request.shown() {
             let socket = request.fd().and_then(|fd| self.host(node).and_then(|h| h.host.socket_of(pid, fd)));
             let args = request.args();
             self.record(RecordKind::CallEntered { call, pid, tid, name, args, socket, place });
         }
-        self.request(from, request);
+        self.request(from, request, lookup_place);
         if !more && self.running == Some(pid) {
             self.running = None;
         }
         Ok(())
     }
 
-    fn request(&mut self, from: From, request: Request) {
+    fn request(&mut self, from: From, request: Request, place: String) {
         let From { pid, node, .. } = from;
         let simple = |value| (Reply::ok(value), false);
         let (reply, in_vain) = match request {
@@ -170,9 +178,21 @@ impl World {
                 simple(Value::Str(name.unwrap_or_default()))
             }
             Request::Ifaces => simple(self.interfaces(node)),
-            Request::Resolve { name, family } => (self.resolve(&name, family), false),
+            Request::Resolve { name, family } => match self.resolve(node, &name, family) {
+                Ok(reply) => (reply, false),
+                Err(server) => {
+                    let name = name.strip_suffix('.').unwrap_or(&name).to_ascii_lowercase();
+                    return self.look_up(from, place, Question::Addresses { name, family }, server);
+                }
+            },
             Request::RevResolve { address } => {
-                let name = address.parse().ok().and_then(|address| self.names.reverse(address));
+                let address: Option<IpAddr> = address.parse().ok();
+                if let Some(address) = address
+                    && let Some(server) = self.names.reverse_at(node, address)
+                {
+                    return self.look_up(from, place, Question::Name(address), server);
+                }
+                let name = address.and_then(|address| self.names.reverse(address));
                 (name.map_or(Reply::error("EAI_NONAME"), |name| Reply::ok(Value::Str(name))), false)
             }
         };
@@ -191,18 +211,43 @@ impl World {
         Value::List(rows.map(row).collect())
     }
 
-    fn resolve(&mut self, name: &str, family: i32) -> Reply {
+    /// The program's own resolver asks a DNS server.
+    fn look_up(&mut self, from: From, place: String, question: Question, server: IpAddr) {
+        let From { pid, tid, node, call, .. } = from;
+        // Any number does that differs from question to question (RFC 5452 asks for a random one).
+        let id = (call.0.wrapping_mul(40_503) >> 3) as u16;
+        let servant = self.new_lookup(node, (pid, tid), place, Lookup::new(question, server, id));
+        if let Some(process) = self.processes.get_mut(&pid) {
+            process.threads.insert(tid, Wait::Lookup { call, servant });
+        }
+        self.take_interrupt(pid);
+    }
+
+    /// A lookup is over.
+    pub(crate) fn looked_up(&mut self, pid: Pid, tid: u32, reply: Reply) {
+        let Some(process) = self.processes.get_mut(&pid) else { return };
+        let node = process.node;
+        let Some(Wait::Lookup { call, .. }) = process.threads.get(&tid) else { return };
+        let from = From { pid, tid, node, call: *call, post: false, shown: true };
+        let earliest = self.earliest(pid, false);
+        let shown = Shown::of(&reply, Cause::Rule, None);
+        self.answer(from, earliest, reply, Some(shown), false);
+    }
+
+    /// What the names at hand say; else the DNS server to ask.
+    fn resolve(&mut self, node: NodeId, name: &str, family: i32) -> Result<Reply, IpAddr> {
         let row = |(family, a): (i32, _)| {
             Value::Tuple(vec![Value::Int(i64::from(family)), Value::Str(format!("{a}"))])
         };
-        match self.names.resolve(name, family) {
+        Ok(match self.names.resolve(node, name, family) {
+            Found::Ask(server) => return Err(server),
             Found::Error(error) => Reply::error(error),
             Found::Addresses(found) => Reply::ok(Value::List(found.into_iter().map(row).collect())),
             Found::New { gateway, address } => {
                 self.record(RecordKind::NameResolved { node: gateway, name: name.to_owned(), address });
                 Reply::ok(Value::List(vec![row((2, address))]))
             }
-        }
+        })
     }
 
     /// When a call's reply may come at the earliest; a call in vain after many others costs more.

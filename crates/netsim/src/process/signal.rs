@@ -32,6 +32,11 @@ impl World {
                 (call, None)
             }
             Some(Wait::Park { call, .. } | Wait::Line { call, .. }) => (*call, None),
+            Some(Wait::Lookup { call, servant }) => {
+                let (call, servant) = (*call, *servant);
+                self.drop_lookup(servant);
+                (call, None)
+            }
             Some(Wait::Reply { .. }) | None => return,
         };
         // A call that has done a part of its work says so, as on Linux (signal(7)); the signal follows right after it.

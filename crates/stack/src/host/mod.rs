@@ -104,6 +104,28 @@ impl Host {
         iface
     }
 
+    /// An interface gets other IPv4 addresses and another default router, as a DHCP client sets them.
+    pub fn configure_v4(
+        &mut self,
+        now: Instant,
+        iface: IfaceId,
+        addresses: &[IpCidr],
+        router: Option<Ipv4Addr>,
+    ) {
+        let Some(own) = self.ifaces.get_mut(iface.0) else { return };
+        own.addresses.retain(|cidr| cidr.address.is_ipv6());
+        own.addresses.extend(addresses.iter().filter(|cidr| cidr.address.is_ipv4()));
+        self.routes.forget_v4(iface);
+        for &network in addresses.iter().filter(|cidr| cidr.address.is_ipv4()) {
+            self.routes.add(Route { network, next_hop: None, iface });
+        }
+        if let Some(router) = router {
+            let network = IpCidr { address: Ipv4Addr::UNSPECIFIED.into(), prefix_len: 0 };
+            self.routes.add(Route { network, next_hop: Some(router.into()), iface });
+        }
+        self.settle(now);
+    }
+
     /// An interface's largest IP packet, in octets, changes.
     pub fn set_mtu(&mut self, iface: IfaceId, mtu: usize) {
         if let Some(iface) = self.ifaces.get_mut(iface.0) {

@@ -53,6 +53,11 @@ impl Routes {
         self.0.push(route);
     }
 
+    /// Drops all IPv4 routes by an interface.
+    pub(crate) fn forget_v4(&mut self, iface: IfaceId) {
+        self.0.retain(|route| route.iface != iface || route.network.address.is_ipv6());
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Route> {
         self.0.iter()
     }
