@@ -111,6 +111,17 @@ def parse_v6(text):
         return None
 
 
+def _scope(text, octets):
+    """The interface's number in `fe80::1%eth0` or `fe80::1%2`, 0 without one, None if there is no such interface."""
+    zone = text.partition("%")[2]
+    if not zone:
+        return None if "%" in text else 0
+    link_local = octets[:2] in (b"\xfe\x80", b"\xff\x01", b"\xff\x02")
+    if link_local and not zone.isdigit():
+        return next((number for number, name in if_nameindex() if name == zone), None)
+    return int(zone) if zone.isdigit() else None
+
+
 def text_v4(octets):
     return ".".join(map(str, octets))
 
@@ -118,7 +129,14 @@ def text_v4(octets):
 def text_v6(octets):
     import ipaddress
 
-    return str(ipaddress.IPv6Address(bytes(octets)))
+    octets = bytes(octets)
+    if octets.startswith(_MAPPED):
+        return "::ffff:" + text_v4(octets[12:])
+    return str(ipaddress.IPv6Address(octets))
+
+
+#: The first octets of an IPv4 address that is written as an IPv6 one (RFC 4291 2.5.5.2).
+_MAPPED = bytes(10) + b"\xff\xff"
 
 
 def lookup(host, family=AF_UNSPEC):
@@ -133,6 +151,8 @@ def lookup(host, family=AF_UNSPEC):
     if octets is not None:
         if family == AF_INET:
             raise exception("EAI_ADDRFAMILY")
+        if _scope(text, octets) is None:
+            raise exception("EAI_NONAME")
         return [(AF_INET6, text_v6(octets))]
     if not _HOST_NAME.match(host):
         raise exception("EAI_NONAME")
@@ -227,6 +247,16 @@ def _service(port, flags):
         raise exception("EAI_SERVICE") from None
 
 
+def _lookup_mapped(host, family, flags):
+    """`lookup`, with IPv4 addresses as IPv6 ones where the flags want it (getaddrinfo(3), `AI_V4MAPPED`)."""
+    if family != AF_INET6 or not flags & CONSTANTS["AI_V4MAPPED"]:
+        return lookup(host, family)
+    found = lookup(host)
+    own = [entry for entry in found if entry[0] == AF_INET6]
+    mapped = [(AF_INET6, "::ffff:" + text) for entry, text in found if entry == AF_INET]
+    return own + mapped if flags & CONSTANTS["AI_ALL"] else own or mapped
+
+
 def getaddrinfo(host, port, family=0, type=0, proto=0, flags=0):
     family, type, proto, flags = int(family), int(type), int(proto), int(flags)
     if host is not None and not isinstance(host, (str, bytes)):
@@ -252,11 +282,15 @@ def getaddrinfo(host, port, family=0, type=0, proto=0, flags=0):
         text = host.decode("latin-1")
         if flags & CONSTANTS["AI_NUMERICHOST"] and parse_v4(text) is None and parse_v6(text) is None:
             raise exception("EAI_NONAME")
-        found = lookup(host, family)
+        found = _lookup_mapped(host, family, flags)
     canonical = host.decode("latin-1") if host and flags & CONSTANTS["AI_CANONNAME"] else ""
     result = []
+    scope = 0
+    if host and b"%" in host:
+        text = host.decode("latin-1")
+        scope = _scope(text, parse_v6(text))
     for entry, text in found:
-        where = (text, number) if entry == AF_INET else (text, number, 0, 0)
+        where = (text, number) if entry == AF_INET else (text, number, 0, scope)
         for kind, protocol in kinds:
             result.append((entry, kind, proto or protocol, canonical, where))
             canonical = ""
@@ -268,9 +302,14 @@ def getnameinfo(sockaddr, flags, /):
         raise TypeError("getnameinfo() argument 1 must be a tuple")
     if not 2 <= len(sockaddr) <= 4 or not isinstance(sockaddr[0], str):
         raise TypeError("getnameinfo(): illegal sockaddr argument")
-    numeric = lookup(host_bytes(sockaddr[0]))[0][1]
+    family, numeric = lookup(host_bytes(sockaddr[0]))[0]
+    if family == AF_INET and len(sockaddr) != 2:
+        raise OSError("IPv4 sockaddr must be 2 tuple")
     port = sockaddr[1]
     name, service = numeric, str(port)
+    if len(sockaddr) == 4 and sockaddr[3] and numeric.startswith(("fe80:", "ff01:", "ff02:")):
+        zones = dict(if_nameindex())
+        name = f"{numeric}%{zones.get(sockaddr[3], sockaddr[3])}"
     if not flags & CONSTANTS["NI_NUMERICHOST"]:
         error, found = sched.call("revresolve", numeric)
         if error is None:

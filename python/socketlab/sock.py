@@ -1,7 +1,8 @@
 """Stands in for the C module `_socket`: one call to the world per system call, arguments checked and errors worded
 as CPython's `socketmodule.c` does. The standard library's `socket.py` builds on it unchanged.
 
-Ancillary data (`recvmsg`, `sendmsg`) is left out: none ever arrives, and sending some is an error.
+Ancillary data of IP sockets (`recvmsg`, `sendmsg`) goes to the world and comes from there; passing descriptors
+(`SCM_RIGHTS`) is left out.
 """
 
 from _warnings import warn
@@ -379,18 +380,17 @@ class socket:
             raise ValueError("negative buffer size in recvmsg()")
         if ancillary < 0:
             raise ValueError("invalid ancillary data buffer length")
-        data, address, msg_flags = self._receive_from(size, flags)
-        return data, [], msg_flags, address
+        return tuple(_within(self._wait(flags), "recvmsg", self._fd, size, ancillary, flags))
 
     def recvmsg_into(self, *args):
         _between("recvmsg_into", args, 1, 3)
         views = [memoryview(buffer).cast("B") for buffer in args[0]]
-        data, _, msg_flags, address = self.recvmsg(sum(map(len, views)), *args[1:])
+        data, ancillary, msg_flags, address = self.recvmsg(sum(map(len, views)), *args[1:])
         rest = data
         for view in views:
             part, rest = rest[: len(view)], rest[len(view) :]
             view[: len(part)] = part
-        return len(data), [], msg_flags, address
+        return len(data), ancillary, msg_flags, address
 
     # Sending
 
@@ -439,18 +439,30 @@ class socket:
     def sendmsg(self, *args):
         _between("sendmsg", args, 1, 4)
         buffers, ancillary, flags, address = (*args, *((), 0, None)[len(args) - 1 :])
-        if list(ancillary):
-            raise exception("EINVAL")
+        control = [_control(item) for item in ancillary]
         data = b"".join(map(_octets, buffers))
         flags = _int(flags)
-        if address is None:
+        if control and self._family == _AF_UNIX:
+            raise exception("EINVAL")
+        if address is None and not control:
             return self._send(data, flags)
-        return _within(
-            self._wait(flags), "sendto", self._fd, data, flags, self._address(address, "sendmsg")
-        )
+        if address is not None:
+            address = self._address(address, "sendmsg")
+        return _within(self._wait(flags), "sendmsg", self._fd, data, control, flags, address)
 
 
 SocketType = socket
+
+
+def _control(item):
+    """An item of sendmsg's ancillary data."""
+    try:
+        level, kind, data = item
+    except TypeError:
+        raise TypeError("[sendmsg() argument 2]must be 3-item sequence, not " + type(item).__name__) from None
+    except ValueError:
+        raise TypeError(f"sendmsg() ancillary data items must be 3-item sequences, not {len(item)}") from None
+    return _int(level), _int(kind), _octets(data)
 
 
 def _name(code):
@@ -493,12 +505,18 @@ def socketpair(family=_AF_UNIX, type=_STREAM, proto=0):
     return socket(family, type, proto, first), socket(family, type, proto, second)
 
 
+def _fits_control(length, caller):
+    if not 0 <= index(length) <= (1 << 31) - 24:
+        raise OverflowError(f"{caller}() argument out of range")
+    return length
+
+
 def CMSG_LEN(length, /):
-    return 16 + length
+    return 16 + _fits_control(length, "CMSG_LEN")
 
 
 def CMSG_SPACE(length, /):
-    return 16 + (length + 7) // 8 * 8
+    return 16 + (_fits_control(length, "CMSG_SPACE") + 7) // 8 * 8
 
 
 # What `from _socket import *` in socket.py takes: the C module's names, without what this file imported for itself.

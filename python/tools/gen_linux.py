@@ -15,6 +15,19 @@ WANTED = re.compile(
 )
 #: Numbers of virtual machines and of the tuning of one machine's processors have no meaning here.
 UNWANTED = ("SO_VM", "SO_INCOMING_CPU")
+#: What newer versions of CPython have (up to 3.14), so that a program runs on any that carries it out.
+NEWER = {
+    "IP_MTU": 14,
+    "IP_MTU_DISCOVER": 10,
+    "IP_PKTINFO": 8,
+    "IP_PMTUDISC_DO": 2,
+    "IP_PMTUDISC_DONT": 0,
+    "IP_PMTUDISC_PROBE": 3,
+    "IP_PMTUDISC_WANT": 1,
+    "IP_RECVERR": 11,
+    "IP_RECVTTL": 12,
+    "IPV6_RECVERR": 25,
+}
 #: What a call in abi.rs can fail with, and a few that programs compare with.
 ERRORS = """EPERM ENOENT EINTR EIO ENXIO EBADF EAGAIN EWOULDBLOCK ENOMEM EACCES EFAULT EEXIST ENODEV EINVAL EMFILE EPIPE EDOM
 ENOSYS EPROTO ENOTSOCK EDESTADDRREQ EMSGSIZE EPROTOTYPE ENOPROTOOPT EPROTONOSUPPORT ESOCKTNOSUPPORT EOPNOTSUPP
@@ -53,6 +66,7 @@ constants = {
     for name, value in vars(_socket).items()
     if isinstance(value, int) and WANTED.match(name) and not name.startswith(UNWANTED)
 }
+constants = NEWER | constants
 table("CONSTANTS", "What `_socket` exports as numbers.", sorted(constants.items()))
 table(
     "ERRNO",

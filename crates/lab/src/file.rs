@@ -19,6 +19,8 @@ pub(crate) struct HostEntry {
     pub(crate) addresses: Vec<At<String>>,
     /// Hosts only.
     pub(crate) default_route: Option<At<String>>,
+    /// Hosts only: it announces its addresses when it starts.
+    pub(crate) announce: bool,
     /// Gateways only: name in the lab, name or address in the real world.
     pub(crate) real: Vec<(String, String)>,
 }
@@ -110,11 +112,12 @@ fn name(r: &mut Reader<'_>, section: &Section<'_, '_>, example: &str) -> Option<
 }
 
 fn host(r: &mut Reader<'_>, section: &Section<'_, '_>) -> Option<HostEntry> {
-    section.only(r, &["name", "address", "default_route"]);
+    section.only(r, &["name", "address", "default_route", "announce"]);
     let addresses = section.texts(r, "address");
     let default_route = section.text(r, "default_route");
+    let announce = section.flag(r, "announce");
     let name = name(r, section, "server")?;
-    Some(HostEntry { path: section.path.clone(), name, addresses, default_route, real: Vec::new() })
+    Some(HostEntry { path: section.path.clone(), name, addresses, default_route, announce, real: Vec::new() })
 }
 
 fn switch(r: &mut Reader<'_>, section: &Section<'_, '_>) -> Option<At<String>> {
@@ -135,7 +138,14 @@ fn gateway(r: &mut Reader<'_>, section: &Section<'_, '_>) -> Option<HostEntry> {
         }
     }
     let name = name(r, section, "internet")?;
-    Some(HostEntry { path: section.path.clone(), name, addresses, default_route: None, real })
+    Some(HostEntry {
+        path: section.path.clone(),
+        name,
+        addresses,
+        default_route: None,
+        announce: false,
+        real,
+    })
 }
 
 fn link(r: &mut Reader<'_>, section: &Section<'_, '_>) -> Option<LinkEntry> {

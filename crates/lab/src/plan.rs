@@ -1,7 +1,7 @@
 //! What the tables of a lab file mean together: who is joined with whom, who has which address, and the world that
 //! comes of it.
 
-use core::net::{IpAddr, Ipv4Addr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::collections::{BTreeMap, BTreeSet};
 
 use socketlab_netsim::{End, GatewayName, LinkParams, NodeId, Program, WorldBuilder};
@@ -12,6 +12,8 @@ use crate::read::{At, Reader};
 
 /// Name of the switch that joins all hosts of a lab without links.
 const DEFAULT_SWITCH: &str = "lan";
+/// Prefix length of every IPv6 network that the lab makes (RFC 4291 2.5.4).
+const V6_PREFIX: u8 = 64;
 
 /// Who is joined with whom: node numbers are hosts, then switches, then gateways, each in the order of the file.
 #[derive(Debug)]
@@ -72,6 +74,7 @@ pub(crate) fn plan(reader: &mut Reader<'_>, file: &File) -> WorldBuilder {
         given_addresses(reader, entry, nics, &mut owners);
     }
     give_addresses(reader, &entries, &mut nics, &mut owners);
+    give_ipv6(&entries, &mut nics, &mut owners);
 
     let mut builder = WorldBuilder::new(0);
     for (node, name) in wiring.names.iter().enumerate() {
@@ -104,6 +107,9 @@ pub(crate) fn plan(reader: &mut Reader<'_>, file: &File) -> WorldBuilder {
         builder.link(a, b, *params);
     }
     for (entry, host) in file.hosts.iter().enumerate() {
+        if host.announce {
+            builder.announce(NodeId(entry as u32));
+        }
         let gateways = &nics[file.hosts.len()..];
         route(reader, &mut builder, NodeId(entry as u32), host, &nics[entry], gateways);
     }
@@ -216,7 +222,7 @@ fn cidr(text: &str) -> Option<IpCidr> {
         None => (text, None),
     };
     let address: IpAddr = address.trim().parse().ok()?;
-    let (usual, most) = if address.is_ipv4() { (24, 32) } else { (64, 128) };
+    let (usual, most) = if address.is_ipv4() { (24, 32) } else { (V6_PREFIX, 128) };
     let prefix_len = prefix.map_or(Some(usual), |prefix| prefix.trim().parse().ok())?;
     let unusable = address.is_unspecified() || address.is_multicast() || address.is_loopback();
     (prefix_len <= most && !unusable).then_some(IpCidr { address, prefix_len })
@@ -240,7 +246,7 @@ fn give_addresses(
             networks.entry(nic.network).or_insert(first);
         }
     }
-    for (entry, nics) in entries.iter().zip(nics) {
+    for (entry, nics) in entries.iter().zip(nics.iter_mut()) {
         for nic in nics.iter_mut().filter(|nic| nic.addresses.is_empty()) {
             let own = Ipv4Addr::new(10, 0, u8::try_from(nic.network).unwrap_or(u8::MAX), 0);
             let (member, prefix_len) = *networks.entry(nic.network).or_insert((own, 24));
@@ -269,6 +275,45 @@ fn give_addresses(
     }
 }
 
+/// Gives every interface without an IPv6 address one of its network: that of the first such address given there, else
+/// fd00:0:0:N::/64. The rest of it shows the host's part of the IPv4 address in decimal digits: 10.0.0.80 is fd00::80.
+fn give_ipv6(entries: &[&HostEntry], nics: &mut [Vec<Nic>], owners: &mut BTreeMap<IpAddr, String>) {
+    let mut networks: BTreeMap<usize, u128> = BTreeMap::new();
+    for nic in nics.iter().flatten() {
+        let given = nic.addresses.iter().find_map(|cidr| match cidr.address {
+            IpAddr::V6(v6) if cidr.prefix_len == V6_PREFIX && !v6.is_unicast_link_local() => Some(v6),
+            _ => None,
+        });
+        if let Some(v6) = given {
+            networks.entry(nic.network).or_insert(v6.to_bits() >> 64);
+        }
+    }
+    for (entry, nics) in entries.iter().zip(nics) {
+        for nic in nics.iter_mut().filter(|nic| !nic.addresses.iter().any(|cidr| cidr.address.is_ipv6())) {
+            let own = (0xfd00_u128 << 48) | nic.network as u128;
+            let prefix = *networks.entry(nic.network).or_insert(own) << 64;
+            let readable = nic.addresses.first().map_or(0, |cidr| readable_part(*cidr));
+            // 64 bits are never all taken.
+            let parts = core::iter::once(readable).filter(|part| *part != 0).chain(1..);
+            let free = parts.map(|part| IpAddr::V6(Ipv6Addr::from_bits(prefix | u128::from(part))));
+            if let Some(address) = free.into_iter().find(|address| !owners.contains_key(address)) {
+                owners.insert(address, entry.name.value.clone());
+                nic.addresses.push(IpCidr { address, prefix_len: V6_PREFIX });
+            }
+        }
+    }
+}
+
+/// The octets of an IPv4 address that its network leaves to the host, each as a group of decimal digits.
+fn readable_part(cidr: IpCidr) -> u64 {
+    let IpAddr::V4(v4) = cidr.address else { return 0 };
+    let network_octets = usize::from(cidr.prefix_len / 8);
+    v4.octets().iter().skip(network_octets).fold(0, |part, octet| {
+        let (hundreds, tens, ones) = (octet / 100, octet / 10 % 10, octet % 10);
+        part << 16 | u64::from(hundreds) << 8 | u64::from(tens) << 4 | u64::from(ones)
+    })
+}
+
 /// A host's default route: the one it is given, or a gateway in one of its networks.
 fn route(
     reader: &mut Reader<'_>,
@@ -283,7 +328,10 @@ fn route(
         prefix_len: 0,
     };
     match &host.default_route {
-        Some(route) if route.value == "on-link" => builder.route(node, everything(false), None),
+        Some(route) if route.value == "on-link" => {
+            builder.route(node, everything(false), None);
+            builder.route(node, everything(true), None);
+        }
         Some(At { line, value }) => {
             let mut own = nics.iter().flat_map(|nic| &nic.addresses);
             let next_hop = value.parse::<IpAddr>().ok().filter(|hop| own.any(|cidr| cidr.contains(*hop)));
@@ -305,8 +353,12 @@ fn route(
         None => {
             let own: BTreeSet<usize> = nics.iter().map(|nic| nic.network).collect();
             let near = gateways.iter().flatten().find(|nic| own.contains(&nic.network));
-            if let Some(address) = near.and_then(|nic| nic.addresses.first()).map(|cidr| cidr.address) {
-                builder.route(node, everything(address.is_ipv6()), Some(address));
+            let own = near.map(|nic| nic.addresses.as_slice()).unwrap_or_default();
+            for v6 in [false, true] {
+                let address = own.iter().map(|cidr| cidr.address).find(|address| address.is_ipv6() == v6);
+                if let Some(address) = address {
+                    builder.route(node, everything(v6), Some(address));
+                }
             }
         }
     }

@@ -153,9 +153,20 @@ fn addresses_are_given_out_in_order() {
     .unwrap();
     let topology = lab.topology();
     let shown: Vec<String> = topology.nodes.iter().map(|n| format!("{} {:?}", n.name, n.addresses)).collect();
-    assert_eq!(shown, ["a [10.0.0.1]", "b [10.0.0.2]", "c [10.0.0.3]", "lan []"]);
+    assert_eq!(shown, ["a [10.0.0.1, fd00::1]", "b [10.0.0.2, fd00::2]", "c [10.0.0.3, fd00::3]", "lan []"]);
     assert_eq!(topology.nodes[3].kind, NodeKind::Switch);
     assert_eq!(topology.links.len(), 3);
+}
+
+#[test]
+fn an_ipv6_address_shows_the_ipv4_address_or_is_given() {
+    let lab = Lab::parse(
+        "[[host]]\nname = \"a\"\naddress = [\"10.77.3.200/16\", \"2001:db8::5/64\"]\n\
+         [[host]]\nname = \"b\"\naddress = \"10.77.3.7/16\"\n",
+    )
+    .unwrap();
+    let shown: Vec<String> = lab.topology().nodes.iter().map(|n| format!("{:?}", n.addresses)).collect();
+    assert_eq!(shown, ["[10.77.3.200, 2001:db8::5]", "[10.77.3.7, 2001:db8::3:7]", "[]"]);
 }
 
 #[test]
@@ -166,7 +177,10 @@ fn each_network_has_its_own_addresses() {
     )
     .unwrap();
     let shown: Vec<String> = lab.topology().nodes.iter().map(|n| format!("{:?}", n.addresses)).collect();
-    assert_eq!(shown, ["[10.0.0.1]", "[10.0.0.2, 10.0.1.1]", "[10.0.1.2]"]);
+    assert_eq!(
+        shown,
+        ["[10.0.0.1, fd00::1]", "[10.0.0.2, 10.0.1.1, fd00::2, fd00:0:0:1::1]", "[10.0.1.2, fd00:0:0:1::2]"]
+    );
 }
 
 #[test]
@@ -216,11 +230,11 @@ fn the_opening_lab_is_the_slides_scene() {
     assert_eq!(
         hosts,
         [
-            "sensor1 [10.0.0.11]",
-            "sensor2 [10.0.0.12]",
-            "sensor3 [10.0.0.13]",
-            "sensor4 [10.0.0.14]",
-            "server [10.0.0.80]",
+            "sensor1 [10.0.0.11, fd00::11]",
+            "sensor2 [10.0.0.12, fd00::12]",
+            "sensor3 [10.0.0.13, fd00::13]",
+            "sensor4 [10.0.0.14, fd00::14]",
+            "server [10.0.0.80, fd00::80]",
             "lan []"
         ]
     );

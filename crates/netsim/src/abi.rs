@@ -46,6 +46,8 @@
 //! | `sendto` | fd, bytes, flags, address, timeout | octets taken |
 //! | `recv` | fd, n, flags, timeout | bytes |
 //! | `recvfrom` | fd, n, flags, timeout | (bytes, address or None, msg_flags) |
+//! | `sendmsg` | fd, bytes, [(level, type, bytes)], flags, address or None, timeout | octets taken |
+//! | `recvmsg` | fd, n, room for ancillary data, flags, timeout | (bytes, [(level, type, bytes)], msg_flags, address or None) |
 //! | `poll` | [(fd, events)], timeout | [(fd, revents)] |
 //! | `resolve` | name, family (0: any) | [(family, numeric address), ...] |
 //! | `revresolve` | numeric address | name |
@@ -65,7 +67,7 @@ use core::net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use core::time::Duration;
 
 use bytes::Bytes;
-use socketlab_stack::{Call, Failure, Fd, Instant, Ret, SockAddr};
+use socketlab_stack::{Call, Control, Failure, Fd, Instant, Ret, SockAddr};
 use thiserror::Error;
 
 use crate::marshal::{self, Reader, Value};
@@ -183,6 +185,12 @@ fn value_of(ret: &Ret, shape: Shape) -> Value {
             Value::Int(i64::from(*flags)),
         ]),
         Ret::Data(data, ..) => Value::Bytes(data.to_vec()),
+        Ret::Message { data, from, flags, control } => Value::Tuple(vec![
+            Value::Bytes(data.to_vec()),
+            Value::List(control.iter().map(value_of_control).collect()),
+            Value::Int(i64::from(*flags)),
+            from.as_ref().map_or(Value::None, value_of_address),
+        ]),
         Ret::Addr(addr) => value_of_address(addr),
         Ret::Opt(bytes) if shape == Shape::IntOption => {
             let mut octets = [0; 4];
@@ -198,6 +206,11 @@ fn value_of(ret: &Ret, shape: Shape) -> Value {
         ),
         Ret::Info(a, b, c) => Value::Tuple([*a, *b, *c].map(|n| Value::Int(i64::from(n))).to_vec()),
     }
+}
+
+fn value_of_control(control: &Control) -> Value {
+    let number = |n: i32| Value::Int(i64::from(n));
+    Value::Tuple(vec![number(control.level), number(control.kind), Value::Bytes(control.data.to_vec())])
 }
 
 /// An address as Python's `socket` writes it.
@@ -312,6 +325,21 @@ impl Args<'_> {
                 let shape = if self.op == "recv" { Shape::Plain } else { Shape::RecvFrom };
                 Ok(Request::Kernel(Call::Recv { fd, len, flags, timeout }, shape))
             }
+            "sendmsg" => plain(Call::SendMsg {
+                fd: self.fd()?,
+                data: self.bytes()?,
+                control: self.control()?,
+                flags: self.i32()?,
+                addr: self.optional_address()?,
+                timeout: self.timeout()?,
+            }),
+            "recvmsg" => plain(Call::RecvMsg {
+                fd: self.fd()?,
+                len: self.usize()?,
+                room: self.usize()?,
+                flags: self.i32()?,
+                timeout: self.timeout()?,
+            }),
             "poll" => plain(Call::Poll { fds: self.poll_list()?, timeout: self.timeout()? }),
             "resolve" => Ok(Request::Resolve { name: self.str()?, family: self.i32()? }),
             "revresolve" => Ok(Request::RevResolve { address: self.str()? }),
@@ -435,6 +463,40 @@ impl Args<'_> {
         match parsed {
             Some(addr) => Ok(addr),
             None => self.wrong("an address", &found),
+        }
+    }
+
+    fn optional_address(&mut self) -> Result<Option<SockAddr>, AbiError> {
+        if let Some((_, Value::None)) = self.values.get(self.next) {
+            self.next += 1;
+            return Ok(None);
+        }
+        self.address().map(Some)
+    }
+
+    fn control(&mut self) -> Result<Vec<Control>, AbiError> {
+        let value = self.take()?;
+        let found = python::repr(&value);
+        let Value::List(items) = value else {
+            return self.wrong("a list", value.type_name());
+        };
+        let number = |n: &i64| i32::try_from(*n).ok();
+        let all: Option<Vec<_>> = items
+            .iter()
+            .map(|item| match item {
+                Value::Tuple(parts) => match parts.as_slice() {
+                    [Value::Int(level), Value::Int(kind), Value::Bytes(data)] => {
+                        let data = Bytes::copy_from_slice(data);
+                        Some(Control { level: number(level)?, kind: number(kind)?, data })
+                    }
+                    _ => None,
+                },
+                _ => None,
+            })
+            .collect();
+        match all {
+            Some(all) => Ok(all),
+            None => self.wrong("a list of (level, type, bytes)", &found),
         }
     }
 

@@ -73,6 +73,8 @@ pub struct WorldBuilder {
     pub(crate) catches: Vec<(LinkId, NodeId, u64, Deed)>,
     pub(crate) routes: Vec<(NodeId, IpCidr, Option<IpAddr>)>,
     pub(crate) gateway_names: Vec<(NodeId, Vec<GatewayName>)>,
+    /// Hosts that announce their addresses when the world begins.
+    pub(crate) announcers: Vec<NodeId>,
     pub(crate) programs: Vec<Program>,
     pub(crate) services: Vec<Service>,
     pub(crate) resolvers: Vec<(NodeId, IpAddr)>,
@@ -89,6 +91,7 @@ impl WorldBuilder {
             catches: Vec::new(),
             routes: Vec::new(),
             gateway_names: Vec::new(),
+            announcers: Vec::new(),
             programs: Vec::new(),
             services: Vec::new(),
             resolvers: Vec::new(),
@@ -131,6 +134,12 @@ impl WorldBuilder {
     /// A host.
     pub fn host(&mut self, name: &str) -> NodeId {
         self.node(name, NodeKind::Host)
+    }
+
+    /// A host says at the beginning what a real one says when its cable is plugged in: gratuitous ARP, duplicate
+    /// address detection, multicast listener reports, router solicitation. Others are silent until a program speaks.
+    pub fn announce(&mut self, node: NodeId) {
+        self.announcers.push(node);
     }
 
     /// A learning switch.

@@ -1,6 +1,6 @@
 //! Names and addresses: the lab's own hosts (`/etc/hosts`), and stand-in addresses for names of the real world.
 
-use core::net::{IpAddr, Ipv4Addr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::collections::BTreeMap;
 
 use crate::builder::GatewayName;
@@ -88,7 +88,8 @@ impl Names {
         }
         let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
         if name == "localhost" {
-            return of_family(&[IpAddr::V4(Ipv4Addr::LOCALHOST)], family, "EAI_NODATA");
+            let own = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
+            return of_family(&own, family, "EAI_NODATA");
         }
         let server = self.resolvers.get(&node).copied();
         // With a DNS server the hosts file has the host's own name alone, as on a machine that was just installed.

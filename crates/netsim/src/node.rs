@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use socketlab_stack::{CallId, Host, HostEvent, IfaceId, Instant};
+use socketlab_stack::{CallId, Host, HostEvent, IfaceId, Instant, NeighbourState};
 
 use crate::link::Waiting;
 use crate::queue::{Event, EventKey};
@@ -194,7 +194,7 @@ impl World {
                 return false;
             }
             let snapshot = host.host.snapshot();
-            let asked = snapshot.neighbours.iter().any(|entry| entry.mac.is_none());
+            let asked = snapshot.neighbours.iter().any(|entry| entry.state == NeighbourState::Incomplete);
             let mut timers = snapshot.sockets.iter().flat_map(|socket| &socket.timers);
             let matters = timers.any(|timer| match timer.kind {
                 TimeWait | FinWait2 | KeepAlive => false,

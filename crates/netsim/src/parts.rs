@@ -39,12 +39,14 @@ pub(crate) fn assemble(builder: WorldBuilder) -> Parts {
         programs,
         services,
         resolvers,
+        announcers,
     } = builder;
     let mut prng = Prng::new(seed);
     let mut nodes: Vec<Node> = topology
         .nodes
         .iter()
-        .map(|node| {
+        .zip(0..)
+        .map(|(node, number)| {
             let body = match node.kind {
                 NodeKind::Switch => Body::Switch(Switch::default()),
                 NodeKind::Hub => Body::Hub,
@@ -55,6 +57,7 @@ pub(crate) fn assemble(builder: WorldBuilder) -> Parts {
                         seed: prng.next(),
                         any_ip: node.kind == NodeKind::Gateway,
                         privileged_ports: true,
+                        announce: announcers.contains(&NodeId(number)),
                     });
                     Body::Host(Box::new(HostNode {
                         host,

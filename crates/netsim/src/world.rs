@@ -276,13 +276,17 @@ impl World {
     /// Hosts and gateways as they are now.
     pub fn snapshot(&self) -> Vec<(NodeId, HostSnapshot)> {
         let ids = (0..self.nodes.len() as u32).map(NodeId);
-        ids.filter_map(|id| self.host(id).map(|node| (id, node.host.snapshot()))).collect()
+        ids.filter_map(|id| self.host(id).map(|node| (id, node.host.snapshot_at(self.now)))).collect()
     }
 
     /// Schedules every program of the lab at its start time. `forever` programs are stopped when the others have
     /// ended and nothing is left to do, at the latest a second after.
     pub fn start(&mut self) {
         self.auto_stop = true;
+        // Hosts that announce themselves have something to do from the beginning.
+        for node in 0..self.nodes.len() {
+            self.drain(NodeId(node as u32), None, None);
+        }
         for program in 0..self.programs.len() {
             let at = self.now + self.programs[program].start;
             self.new_process(program, at);

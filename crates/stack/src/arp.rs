@@ -1,156 +1,83 @@
-//! The neighbour table: which MAC address an IPv4 neighbour has (RFC 826), and packets that wait for the answer
-//! (RFC 1122 2.3.2.2). Entries do not age in this version.
+//! ARP (RFC 826): who has this IPv4 address? Questions, answers, and what a host learns of those of others, gratuitous
+//! ones too (RFC 5227 1.1). The table behind it is `neighbour`.
 
-use core::net::Ipv4Addr;
-use core::time::Duration;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use core::net::{IpAddr, Ipv4Addr};
 
 use bytes::Bytes;
 use smoltcp::wire::{ArpHardware, ArpOperation, ArpPacket, EthernetProtocol};
 
 use crate::addr::MacAddr;
-use crate::event::IfaceId;
+use crate::event::{DropReason, IfaceId};
+use crate::host::Host;
+use crate::ip::ETHERNET_LEN;
+use crate::neighbour::News;
 use crate::time::Instant;
 
-/// Linux `mcast_solicit`: so many questions.
-const TRIES: u32 = 3;
-/// Linux `retrans_time_ms`: one question a second (RFC 1122 2.3.2.1).
-const INTERVAL: Duration = Duration::from_secs(1);
-/// So many packets wait for one neighbour; a choice (Linux counts 212,992 octets).
-const QUEUE: usize = 64;
-
-/// One neighbour.
-#[derive(Clone, Debug)]
-pub(crate) enum Neighbour {
-    Known(MacAddr),
-    /// Asked for; `waiting` are frames without a destination address.
-    Asked {
-        tries: u32,
-        next: Instant,
-        source: Ipv4Addr,
-        waiting: VecDeque<Vec<u8>>,
-    },
-}
-
-/// What to do with a frame for a neighbour.
-pub(crate) enum Resolved {
-    /// Send it to this address.
-    To(MacAddr, Vec<u8>),
-    /// It waits; ask now if told so.
-    Waits { ask: bool },
-}
-
-/// What the neighbour table's timer brought up.
-#[derive(Debug, Default)]
-pub(crate) struct Due {
-    /// Questions to ask again: interface, neighbour, our address.
-    pub(crate) ask: Vec<(IfaceId, Ipv4Addr, Ipv4Addr)>,
-    /// Frames whose neighbour never answered.
-    pub(crate) failed: Vec<(Ipv4Addr, Vec<u8>)>,
-}
-
-/// All neighbours of a host.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Neighbours {
-    table: BTreeMap<(IfaceId, Ipv4Addr), Neighbour>,
-    /// Open questions by the moment they are due.
-    due: BTreeSet<(Instant, (IfaceId, Ipv4Addr))>,
-}
-
-impl Neighbours {
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (Ipv4Addr, Option<MacAddr>)> {
-        self.table.iter().map(|((_, ip), neighbour)| match neighbour {
-            Neighbour::Known(mac) => (*ip, Some(*mac)),
-            Neighbour::Asked { .. } => (*ip, None),
-        })
-    }
-
-    /// Finds the address for `frame`, or keeps it until an answer comes.
-    pub(crate) fn resolve(
-        &mut self,
-        now: Instant,
-        key: (IfaceId, Ipv4Addr),
-        source: Ipv4Addr,
-        frame: Vec<u8>,
-    ) -> Resolved {
-        match self.table.get_mut(&key) {
-            Some(Neighbour::Known(mac)) => Resolved::To(*mac, frame),
-            Some(Neighbour::Asked { waiting, .. }) => {
-                if waiting.len() >= QUEUE {
-                    waiting.pop_front();
-                }
-                waiting.push_back(frame);
-                Resolved::Waits { ask: false }
-            }
-            None => {
-                let waiting = VecDeque::from([frame]);
-                self.due.insert((now + INTERVAL, key));
-                self.table.insert(key, Neighbour::Asked { tries: 1, next: now + INTERVAL, source, waiting });
-                Resolved::Waits { ask: true }
-            }
-        }
-    }
-
-    /// A neighbour told its address. `create`: it spoke to us, so remember it even if we never asked.
-    /// Returns the frames that waited for it.
-    pub(crate) fn learn(
-        &mut self,
-        key: (IfaceId, Ipv4Addr),
-        mac: MacAddr,
-        create: bool,
-    ) -> VecDeque<Vec<u8>> {
-        if !create && !self.table.contains_key(&key) {
-            return VecDeque::new();
-        }
-        match self.table.insert(key, Neighbour::Known(mac)) {
-            Some(Neighbour::Asked { waiting, next, .. }) => {
-                self.due.remove(&(next, key));
-                waiting
-            }
-            _ => VecDeque::new(),
-        }
-    }
-
-    /// The earliest moment at which a question is asked again, or given up.
-    pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.due.first().map(|(at, _)| *at)
-    }
-
-    /// Runs what is due.
-    pub(crate) fn on_timer(&mut self, now: Instant) -> Due {
-        let Due { mut ask, mut failed } = Due::default();
-        while let Some(&(at, key)) = self.due.first().filter(|(at, _)| *at <= now) {
-            self.due.remove(&(at, key));
-            let Some(Neighbour::Asked { tries, next, source, waiting }) = self.table.get_mut(&key) else {
-                continue;
+impl Host {
+    /// `to_us`: the frame was for our own MAC address.
+    pub(crate) fn receive_arp(&mut self, now: Instant, iface: IfaceId, bytes: &Bytes, to_us: bool) {
+        let Some(arp) = Arp::parse(bytes) else {
+            return self.drop_packet(DropReason::Malformed);
+        };
+        let (mac, ip) = arp.sender;
+        let target = IpAddr::V4(arp.target.1);
+        let for_us = !target.is_loopback() && self.is_own(target);
+        let source = IpAddr::V4(ip);
+        if !ip.is_unspecified() && !self.is_own(source) {
+            // Linux `arp_process`. A question to us makes its sender known; all else only changes what we know.
+            let asked = arp.request && for_us;
+            let gratuitous = arp.target.1 == ip;
+            let news = News {
+                mac: Some(mac),
+                answered: !asked && !arp.request && to_us,
+                overrides: asked || gratuitous || self.neighbours.may_replace(now, (iface, source)),
+                casts_doubt: false,
+                create: asked,
             };
-            if *tries < TRIES {
-                *tries += 1;
-                *next = now + INTERVAL;
-                self.due.insert((*next, key));
-                ask.push((key.0, key.1, *source));
-            } else {
-                failed.extend(waiting.drain(..).map(|frame| (key.1, frame)));
-                self.table.remove(&key);
-            }
+            self.learn(now, (iface, source), news);
         }
-        Due { ask, failed }
+        if arp.request && for_us {
+            let Some(own) = self.ifaces.get(iface.0).map(|iface| iface.mac) else { return };
+            let reply = Arp { request: false, sender: (own, arp.target.1), target: arp.sender };
+            self.send_arp(iface, mac, &reply);
+        }
+    }
+
+    /// Asks who has `ip`: everybody, or the one who had it.
+    pub(crate) fn ask_by_arp(
+        &mut self,
+        iface: IfaceId,
+        ip: Ipv4Addr,
+        source: Ipv4Addr,
+        who: Option<MacAddr>,
+    ) {
+        let Some(mac) = self.ifaces.get(iface.0).map(|iface| iface.mac) else { return };
+        let arp = Arp { request: true, sender: (mac, source), target: (MacAddr::default(), ip) };
+        self.send_arp(iface, who.unwrap_or(MacAddr::BROADCAST), &arp);
+    }
+
+    fn send_arp(&mut self, iface: IfaceId, to: MacAddr, arp: &Arp) {
+        let mut frame = vec![0; ETHERNET_LEN + ARP_LEN];
+        if let Some(body) = frame.get_mut(ETHERNET_LEN..) {
+            arp.emit(body);
+        }
+        self.send_frame(iface, to, EthernetProtocol::Arp, frame);
     }
 }
 
 /// An ARP message as this stack uses it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Arp {
-    pub(crate) request: bool,
-    pub(crate) sender: (MacAddr, Ipv4Addr),
-    pub(crate) target: (MacAddr, Ipv4Addr),
+struct Arp {
+    request: bool,
+    sender: (MacAddr, Ipv4Addr),
+    target: (MacAddr, Ipv4Addr),
 }
 
 /// Octets of an ARP message for Ethernet and IPv4.
-pub(crate) const ARP_LEN: usize = 28;
+const ARP_LEN: usize = 28;
 
 impl Arp {
-    pub(crate) fn parse(bytes: &Bytes) -> Option<Arp> {
+    fn parse(bytes: &Bytes) -> Option<Arp> {
         let packet = ArpPacket::new_checked(bytes.as_ref()).ok()?;
         if packet.hardware_type() != ArpHardware::Ethernet || packet.protocol_type() != EthernetProtocol::Ipv4
         {
@@ -171,7 +98,7 @@ impl Arp {
     }
 
     /// Writes it into `out`, [`ARP_LEN`] octets.
-    pub(crate) fn emit(&self, out: &mut [u8]) {
+    fn emit(&self, out: &mut [u8]) {
         let mut packet = ArpPacket::new_unchecked(out);
         packet.set_hardware_type(ArpHardware::Ethernet);
         packet.set_protocol_type(EthernetProtocol::Ipv4);

@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use crate::addr::SockAddr;
 use crate::errno::Failure;
+use crate::socket::Control;
 
 /// A process on some host. Unique in the whole lab.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -67,6 +68,17 @@ pub enum Call {
     SendTo { fd: Fd, data: Bytes, flags: i32, addr: SockAddr, timeout: Option<Duration> },
     /// recv(2), recvfrom(2): both are answered with [`Ret::Data`].
     Recv { fd: Fd, len: usize, flags: i32, timeout: Option<Duration> },
+    /// sendmsg(2).
+    SendMsg {
+        fd: Fd,
+        data: Bytes,
+        flags: i32,
+        addr: Option<SockAddr>,
+        control: Vec<Control>,
+        timeout: Option<Duration>,
+    },
+    /// recvmsg(2), answered with [`Ret::Message`]. `room`: octets of buffer for ancillary data.
+    RecvMsg { fd: Fd, len: usize, room: usize, flags: i32, timeout: Option<Duration> },
     /// poll(2): descriptors with the events asked for.
     Poll { fds: Vec<(Fd, u16)>, timeout: Option<Duration> },
     /// `SO_DOMAIN`, `SO_TYPE` and `SO_PROTOCOL` of a descriptor, for `socket.socket(fileno=fd)`.
@@ -93,6 +105,8 @@ impl Call {
             Call::Send { .. } => "send",
             Call::SendTo { .. } => "sendto",
             Call::Recv { .. } => "recv",
+            Call::SendMsg { .. } => "sendmsg",
+            Call::RecvMsg { .. } => "recvmsg",
             Call::Poll { .. } => "poll",
             Call::SockInfo { .. } => "sockinfo",
         }
@@ -115,6 +129,9 @@ pub enum Ret {
     /// Octets read, the sender (datagrams only) and the flags recvmsg(2) would report (`MSG_TRUNC` 0x20, ...).
     /// Empty data on a stream is the end of the stream.
     Data(Bytes, Option<SockAddr>, i32),
+    /// What recvmsg(2) gives.
+    #[expect(missing_docs, reason = "the man page's names")]
+    Message { data: Bytes, from: Option<SockAddr>, flags: i32, control: Vec<Control> },
     /// An address.
     Addr(SockAddr),
     /// An option's value as it lies in memory, little-endian.
@@ -123,6 +140,16 @@ pub enum Ret {
     Ready(Vec<(Fd, u16)>),
     /// Family, type and protocol.
     Info(i32, i32, i32),
+}
+
+impl Ret {
+    /// The same as recvmsg(2) gives it.
+    pub(crate) fn into_message(self) -> Ret {
+        match self {
+            Ret::Data(data, from, flags) => Ret::Message { data, from, flags, control: Vec::new() },
+            other => other,
+        }
+    }
 }
 
 /// The immediate answer to a call.

@@ -44,12 +44,14 @@ pub enum DropReason {
     SynQueueFull,
     AcceptQueueFull,
     ReassemblyTimedOut,
+    /// Duplicate address detection (RFC 4862 5.4): another host has the address.
+    DuplicateAddress,
 }
 
 /// Which socket an arriving segment or datagram was given to, and by which rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Demux {
-    /// Protocol number: 6 TCP, 17 UDP.
+    /// Protocol number: 1 ICMP, 6 TCP, 17 UDP, 58 ICMPv6.
     pub protocol: u8,
     /// Source of the arriving packet.
     pub from: SocketAddr,

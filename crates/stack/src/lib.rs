@@ -3,7 +3,7 @@
 //! TCB and the cause of each error can be shown.
 //!
 //! ```text
-//! Call ▸ socket ▸ tcp | udp | icmp ▸ ip ▸ arp ▸ ethernet ▸ frame
+//! Call ▸ socket ▸ tcp | udp | icmp ▸ ip ▸ neighbour ▸ ethernet ▸ frame
 //! ```
 //!
 //! | room | what it does |
@@ -12,8 +12,10 @@
 //! | `socket` | descriptors, names, options, queues, readiness, calls that sleep; segments to sockets |
 //! | `tcp` | one connection: segment in, segment out, loss recovery, congestion, timers |
 //! | `udp`, `icmp` | datagrams; echo, errors out, errors in to the socket they are about |
-//! | `ip` | interfaces, routes, packets in and out, fragments, `lo` |
-//! | `arp` | neighbours and packets that wait for them |
+//! | `ip` | IPv4 and IPv6: interfaces, routes, packets in and out, fragments, path MTU, `lo` |
+//! | `neighbour` | the neighbour table of both families, and packets that wait for an answer |
+//! | `arp`, `ndp` | who has this address? for IPv4 and for IPv6; router advertisements |
+//! | `groups` | multicast groups, IGMP and MLD |
 //!
 //! Left out on purpose: a clock, random numbers, threads. Time and bytes come in; frames, deadlines and events are
 //! polled out. Same input, same output, byte for byte.
@@ -23,9 +25,12 @@ mod arp;
 mod call;
 mod errno;
 mod event;
+mod groups;
 mod host;
 mod icmp;
 mod ip;
+mod ndp;
+mod neighbour;
 mod rng;
 mod snapshot;
 mod socket;
@@ -39,6 +44,8 @@ pub use errno::{Cause, Errno, Failure};
 pub use event::{Demux, DropReason, HostEvent, IfaceId, SocketId, TimerKind};
 pub use host::{Host, HostConfig, Intercept, InterceptId, Profile, Refusal};
 pub use snapshot::{
-    ArpEntry, HostSnapshot, IfaceSnapshot, ProtocolKind, SocketSnapshot, TcbSnapshot, TcpState, TimerSnapshot,
+    ArpEntry, HostSnapshot, IfaceSnapshot, NeighbourState, ProtocolKind, SocketSnapshot, TcbSnapshot,
+    TcpState, TimerSnapshot,
 };
+pub use socket::Control;
 pub use time::Instant;

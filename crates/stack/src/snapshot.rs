@@ -7,7 +7,7 @@ use core::time::Duration;
 
 use crate::addr::{IpCidr, MacAddr};
 use crate::call::{Fd, Pid};
-use crate::event::{SocketId, TimerKind};
+use crate::event::{IfaceId, SocketId, TimerKind};
 use crate::time::Instant;
 
 /// State of a TCP connection (RFC 9293 3.3.2).
@@ -68,6 +68,8 @@ impl fmt::Display for TcpState {
 pub enum ProtocolKind {
     Tcp,
     Udp,
+    /// ICMP echo by `SOCK_DGRAM`.
+    Ping,
     Raw,
     UnixStream,
     UnixDatagram,
@@ -165,13 +167,48 @@ pub struct IfaceSnapshot {
     pub mtu: usize,
 }
 
-/// One entry of the neighbour table (ip-neighbour(8)).
+/// What a host knows of a neighbour (RFC 4861 7.3.2; ip-neighbour(8) has the same words for ARP).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum NeighbourState {
+    /// Asked for, no answer yet.
+    Incomplete,
+    /// It answered lately.
+    Reachable,
+    /// It was there some time ago.
+    Stale,
+    /// Used although stale; will be asked if nothing else proves that it is there.
+    Delay,
+    /// Being asked whether it is still there.
+    Probe,
+    /// It did not answer.
+    Failed,
+}
+
+impl NeighbourState {
+    /// The spelling of ip-neighbour(8): `REACHABLE`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            NeighbourState::Incomplete => "INCOMPLETE",
+            NeighbourState::Reachable => "REACHABLE",
+            NeighbourState::Stale => "STALE",
+            NeighbourState::Delay => "DELAY",
+            NeighbourState::Probe => "PROBE",
+            NeighbourState::Failed => "FAILED",
+        }
+    }
+}
+
+/// One entry of the neighbour table (ip-neighbour(8)), of ARP or of IPv6 neighbour discovery.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ArpEntry {
     /// The neighbour.
     pub address: IpAddr,
-    /// Its MAC address; none while the question is open.
+    /// On which interface's link.
+    pub iface: IfaceId,
+    /// Its MAC address; none while the question is open, or if it never answered.
     pub mac: Option<MacAddr>,
+    /// How sure the host is of it.
+    pub state: NeighbourState,
 }
 
 /// One host.
@@ -180,9 +217,11 @@ pub struct HostSnapshot {
     /// Interfaces, `lo` first.
     pub ifaces: Vec<IfaceSnapshot>,
     /// Routes: network, next hop (none: on link), interface.
-    pub routes: Vec<(IpCidr, Option<IpAddr>, crate::event::IfaceId)>,
-    /// Neighbour table, by address.
+    pub routes: Vec<(IpCidr, Option<IpAddr>, IfaceId)>,
+    /// Neighbour table, by interface and address.
     pub neighbours: Vec<ArpEntry>,
+    /// Multicast groups that sockets have joined, by interface.
+    pub groups: Vec<(IfaceId, IpAddr)>,
     /// Sockets, by id.
     pub sockets: Vec<SocketSnapshot>,
 }

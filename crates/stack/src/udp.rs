@@ -1,22 +1,25 @@
 //! UDP (RFC 768): datagrams in to the best socket, datagrams out.
 
-use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+use core::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
-use smoltcp::wire::{IpAddress, IpProtocol, UdpPacket};
+use smoltcp::wire::{IpAddress, UdpPacket};
 
-use crate::errno::{Cause, Errno, Failure};
+use crate::addr::endpoint;
+use crate::errno::Failure;
 use crate::event::{Demux, DropReason, HostEvent, SocketId};
 use crate::host::{Host, Intercept};
-use crate::icmp;
-use crate::ip::{Arrived, Header};
-use crate::socket::{Body, Datagram};
+use crate::icmp::Problem;
+use crate::ip::{Arrived, Header, protocol};
+use crate::socket::{Datagram, Meta};
 use crate::time::Instant;
 
 /// Octets of a UDP header.
-const UDP_LEN: usize = 8;
-/// Most octets in one datagram: 65,535 less both headers.
+pub(crate) const UDP_LEN: usize = 8;
+/// Most octets in one datagram over IPv4: 65,535 less both headers.
 pub(crate) const MAX_PAYLOAD: usize = 65_507;
+/// Most octets in one datagram over IPv6, whose length field does not count its own header.
+pub(crate) const MAX_PAYLOAD_V6: usize = 65_527;
 /// What one datagram costs of `SO_RCVBUF` beside its octets: Linux's buffer head.
 const OVERHEAD: usize = 768;
 
@@ -26,12 +29,14 @@ impl Host {
             return self.drop_packet(DropReason::Malformed);
         };
         let (source, destination) = (arrived.source, arrived.destination);
-        let ends = (IpAddress::Ipv4(source), IpAddress::Ipv4(destination));
-        if packet.checksum() != 0 && !packet.verify_checksum(&ends.0, &ends.1) {
+        let ends = (IpAddress::from(source), IpAddress::from(destination));
+        // RFC 8200 8.1: over IPv6 there is always a checksum.
+        let unchecked = packet.checksum() == 0 && source.is_ipv4();
+        if !unchecked && (packet.checksum() == 0 || !packet.verify_checksum(&ends.0, &ends.1)) {
             return self.drop_packet(DropReason::BadChecksum);
         }
-        let from = SocketAddr::from((source, packet.src_port()));
-        let to = SocketAddr::from((destination, packet.dst_port()));
+        let from = endpoint(source, packet.src_port(), arrived.iface);
+        let to = endpoint(destination, packet.dst_port(), arrived.iface);
         let data = arrived.payload.slice(UDP_LEN..usize::from(packet.len()).max(UDP_LEN));
         if self.config.any_ip && !arrived.to_many && !self.is_own(destination) {
             self.intercepts.push_back(Intercept::Datagram { client: from, target: to, data });
@@ -40,7 +45,10 @@ impl Host {
         let candidates = self.sockets.udp_ports.holders(to.port());
         let mut scored: Vec<(u32, SocketId)> = Vec::new();
         for id in &candidates {
-            if let Some(score) = self.udp_score(*id, from, to, arrived.to_many) {
+            let Some(socket) = self.sockets.get(*id) else { continue };
+            let in_group =
+                !destination.is_multicast() || socket.options.ip.hears_group(arrived.iface, destination);
+            if let Some(score) = socket.fit(from, to, arrived.iface).filter(|_| in_group) {
                 scored.push((score, *id));
             }
         }
@@ -59,95 +67,58 @@ impl Host {
         self.events.push_back(HostEvent::Demux(Demux { protocol: 17, from, to, chosen: best, passed_over }));
         if chosen.is_empty() {
             self.drop_packet(DropReason::NoListener);
-            return self.send_icmp_error(now, icmp::PORT_UNREACHABLE, arrived);
+            return self.send_icmp_error(now, Problem::Port, arrived);
         }
+        let meta = self.meta_of(arrived);
         for id in chosen {
-            self.queue_datagram(id, from, data.clone());
+            self.queue_datagram(id, from, data.clone(), meta);
         }
     }
 
-    /// How well a socket fits; more is more specific (Linux `compute_score`).
-    fn udp_score(&self, id: SocketId, from: SocketAddr, to: SocketAddr, to_many: bool) -> Option<u32> {
-        let socket = self.sockets.get(id)?;
-        let local = socket.local?;
-        let mut score = 1;
-        if !local.ip().is_unspecified() {
-            if local.ip() != to.ip() && !to_many {
-                return None;
-            }
-            // Linux: a socket bound to an address hears no broadcasts.
-            if local.ip() != to.ip() {
-                return None;
-            }
-            score += 2;
-        }
-        if let Some(peer) = socket.peer {
-            if peer != from {
-                return None;
-            }
-            score += 4;
-        }
-        Some(score)
-    }
-
-    fn queue_datagram(&mut self, id: SocketId, from: SocketAddr, data: Bytes) {
+    /// Puts a datagram into a socket's queue, if there is room.
+    pub(crate) fn queue_datagram(&mut self, id: SocketId, from: SocketAddr, data: Bytes, meta: Meta) {
         let Some(socket) = self.sockets.get_mut(id) else { return };
         let limit = socket.options.udp_recv_buffer();
-        let Body::Udp(udp) = &mut socket.body else { return };
+        let Some(queue) = socket.datagrams_mut() else { return };
         let cost = data.len() + OVERHEAD;
-        if udp.held + cost > limit && udp.held > 0 {
+        if queue.held + cost > limit && queue.held > 0 {
             return self.drop_packet(DropReason::ReceiveBufferFull);
         }
-        udp.held += cost;
-        udp.queue.push_back(Datagram { from, data, cost });
+        queue.held += cost;
+        queue.queue.push_back(Datagram { from, data, cost, meta });
         self.wake(id);
     }
 
-    /// Sends a datagram with these ends, which need not be ours.
-    pub(crate) fn send_udp(
+    /// Gateway mode: sends a datagram with these ends, which need not be ours.
+    pub(crate) fn send_udp_between(
         &mut self,
         now: Instant,
-        from: (Ipv4Addr, u16),
-        to: (Ipv4Addr, u16),
+        from: SocketAddr,
+        to: SocketAddr,
         data: &[u8],
-        ttl_tos: Option<(u8, u8)>,
     ) -> Result<(), Failure> {
-        let mut header = Header::new(from.0, to.0, IpProtocol::Udp);
-        if let Some((ttl, tos)) = ttl_tos {
-            header = Header { ttl, tos, ..header };
-        }
+        let iface = crate::addr::zone(to);
+        let header = Header { iface, ..Header::new(from.ip(), to.ip(), protocol::UDP) };
         self.send_packet(now, &header, UDP_LEN + data.len(), |out| emit(from, to, data, out))
-    }
-
-    /// An ICMP error is about a datagram of ours: a connected socket hears of it.
-    pub(crate) fn udp_unreachable(&mut self, local: SocketAddr, peer: SocketAddr, error: (Errno, Cause)) {
-        for id in self.sockets.udp_ports.holders(local.port()) {
-            let Some(socket) = self.sockets.get_mut(id) else { continue };
-            let ours = socket.local.is_some_and(|l| l.ip() == local.ip() || l.ip().is_unspecified());
-            if ours && socket.peer == Some(peer) {
-                socket.error = Some(error);
-                self.wake(id);
-                return;
-            }
-        }
-    }
-
-    /// Whether `to` is a broadcast address of a link.
-    pub(crate) fn is_broadcast(&self, to: IpAddr) -> bool {
-        match to {
-            IpAddr::V4(ip) => ip.is_broadcast() || self.ifaces.iter().any(|iface| iface.is_broadcast(ip)),
-            IpAddr::V6(_) => false,
-        }
     }
 }
 
 /// Writes a datagram with its checksum into `out`.
-pub(crate) fn emit(from: (Ipv4Addr, u16), to: (Ipv4Addr, u16), data: &[u8], out: &mut [u8]) {
+pub(crate) fn emit(from: SocketAddr, to: SocketAddr, data: &[u8], out: &mut [u8]) {
     let len = out.len();
     let mut packet = UdpPacket::new_unchecked(out);
-    packet.set_src_port(from.1);
-    packet.set_dst_port(to.1);
+    packet.set_src_port(from.port());
+    packet.set_dst_port(to.port());
     packet.set_len(len as u16);
     packet.payload_mut().copy_from_slice(data);
-    packet.fill_checksum(&IpAddress::Ipv4(from.0), &IpAddress::Ipv4(to.0));
+    packet.fill_checksum(&IpAddress::from(from.ip()), &IpAddress::from(to.ip()));
+}
+
+/// The flow label of what goes between two ends (RFC 6437): the same for each datagram and segment.
+pub(crate) fn flow_label(seed: u64, from: SocketAddr, to: SocketAddr) -> u32 {
+    if matches!(to.ip(), IpAddr::V4(_)) {
+        return 0;
+    }
+    let ([a, b, c], [d, e, f]) = (crate::rng::endpoint(from), crate::rng::endpoint(to));
+    crate::rng::hash(seed, &[a, b, c, d, e, f]) as u32 & 0xf_ffff
 }

@@ -31,6 +31,7 @@ pub fn drop_key(reason: DropReason) -> &'static str {
         DropReason::SynQueueFull => "drop-syn-queue-full",
         DropReason::AcceptQueueFull => "drop-accept-queue-full",
         DropReason::ReassemblyTimedOut => "drop-reassembly-timed-out",
+        DropReason::DuplicateAddress => "drop-duplicate-address",
     }
 }
 
@@ -108,6 +109,7 @@ pub fn event_keys() -> &'static [(&'static str, &'static [&'static str])] {
         ("drop-syn-queue-full", &[]),
         ("drop-accept-queue-full", &[]),
         ("drop-reassembly-timed-out", &[]),
+        ("drop-duplicate-address", &[]),
         ("timer-retransmission", &[]),
         ("timer-persist", &[]),
         ("timer-delayed-ack", &[]),

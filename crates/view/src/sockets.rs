@@ -36,6 +36,7 @@ fn row<'a>(
     let netid = match s.protocol {
         ProtocolKind::Tcp => "tcp",
         ProtocolKind::Udp => "udp",
+        ProtocolKind::Ping => "icmp",
         ProtocolKind::Raw => "raw",
         ProtocolKind::UnixStream => "u_str",
         ProtocolKind::UnixDatagram => "u_dgr",

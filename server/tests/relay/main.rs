@@ -4,6 +4,5 @@
 
 mod common;
 mod front_door;
-mod lan;
 mod peers;
 mod wisp;

@@ -15,6 +15,7 @@ drop-receive-buffer-full = receive buffer full
 drop-syn-queue-full = SYN queue full
 drop-accept-queue-full = accept queue full
 drop-reassembly-timed-out = fragments missing
+drop-duplicate-address = another host has the address
 timer-retransmission = retransmission timer
 timer-persist = persist timer
 timer-delayed-ack = delayed ACK

@@ -15,6 +15,7 @@ drop-receive-buffer-full = mottagningsbufferten är full
 drop-syn-queue-full = SYN-kön är full
 drop-accept-queue-full = accept-kön är full
 drop-reassembly-timed-out = fragment saknas
+drop-duplicate-address = en annan värd har adressen
 timer-retransmission = omsändningstimer
 timer-persist = persist-timer
 timer-delayed-ack = fördröjd ACK

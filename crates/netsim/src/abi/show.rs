@@ -21,6 +21,40 @@ const SOCKET_OPTIONS: &[(i32, &str)] = &[
     (9, "SO_KEEPALIVE"),
     (13, "SO_LINGER"),
     (15, "SO_REUSEPORT"),
+    (25, "SO_BINDTODEVICE"),
+];
+const IP_OPTIONS: &[(i32, &str)] = &[
+    (1, "IP_TOS"),
+    (2, "IP_TTL"),
+    (3, "IP_HDRINCL"),
+    (8, "IP_PKTINFO"),
+    (10, "IP_MTU_DISCOVER"),
+    (11, "IP_RECVERR"),
+    (12, "IP_RECVTTL"),
+    (13, "IP_RECVTOS"),
+    (14, "IP_MTU"),
+    (32, "IP_MULTICAST_IF"),
+    (33, "IP_MULTICAST_TTL"),
+    (34, "IP_MULTICAST_LOOP"),
+    (35, "IP_ADD_MEMBERSHIP"),
+    (36, "IP_DROP_MEMBERSHIP"),
+];
+const IPV6_OPTIONS: &[(i32, &str)] = &[
+    (16, "IPV6_UNICAST_HOPS"),
+    (17, "IPV6_MULTICAST_IF"),
+    (18, "IPV6_MULTICAST_HOPS"),
+    (19, "IPV6_MULTICAST_LOOP"),
+    (20, "IPV6_JOIN_GROUP"),
+    (21, "IPV6_LEAVE_GROUP"),
+    (23, "IPV6_MTU_DISCOVER"),
+    (24, "IPV6_MTU"),
+    (25, "IPV6_RECVERR"),
+    (26, "IPV6_V6ONLY"),
+    (49, "IPV6_RECVPKTINFO"),
+    (51, "IPV6_RECVHOPLIMIT"),
+    (62, "IPV6_DONTFRAG"),
+    (66, "IPV6_RECVTCLASS"),
+    (67, "IPV6_TCLASS"),
 ];
 const TCP_OPTIONS: &[(i32, &str)] = &[
     (1, "TCP_NODELAY"),
@@ -34,7 +68,9 @@ const HOWS: &[(i32, &str)] = &[(0, "SHUT_RD"), (1, "SHUT_WR"), (2, "SHUT_RDWR")]
 
 fn option_name(level: i32, name: i32) -> String {
     match level {
+        0 => python::constant(IP_OPTIONS, name),
         1 => python::constant(SOCKET_OPTIONS, name),
+        41 => python::constant(IPV6_OPTIONS, name),
         6 => python::constant(TCP_OPTIONS, name),
         _ => name.to_string(),
     }
@@ -73,6 +109,8 @@ impl Request {
                 | Call::Send { fd, .. }
                 | Call::SendTo { fd, .. }
                 | Call::Recv { fd, .. }
+                | Call::SendMsg { fd, .. }
+                | Call::RecvMsg { fd, .. }
                 | Call::SockInfo { fd } => Some(*fd),
                 Call::Socket { .. } | Call::SocketPair { .. } | Call::Poll { .. } => None,
             },
@@ -89,6 +127,8 @@ impl Request {
                 | Call::Send { timeout, .. }
                 | Call::SendTo { timeout, .. }
                 | Call::Recv { timeout, .. }
+                | Call::SendMsg { timeout, .. }
+                | Call::RecvMsg { timeout, .. }
                 | Call::Poll { timeout, .. },
                 _,
             ) => *timeout,
@@ -126,6 +166,11 @@ impl Request {
                     format!("{}{}, {}", python::repr_bytes(data), flags(*f), address(addr))
                 }
                 Call::Recv { len, flags: f, .. } => format!("{len}{}", flags(*f)),
+                Call::SendMsg { data, flags: f, addr, .. } => {
+                    let addr = addr.as_ref().map(|addr| format!(", {}", address(addr)));
+                    format!("{}{}{}", python::repr_bytes(data), flags(*f), addr.unwrap_or_default())
+                }
+                Call::RecvMsg { len, room, flags: f, .. } => format!("{len}, {room}{}", flags(*f)),
                 Call::Poll { fds, timeout } => {
                     let fds: Vec<_> =
                         fds.iter().map(|(fd, events)| format!("({}, {events})", fd.0)).collect();

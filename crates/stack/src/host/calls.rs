@@ -1,13 +1,22 @@
 //! The system calls: arguments checked in Linux's order, then on to the room that does the work.
 
+use core::net::SocketAddr;
+
 use crate::addr::SockAddr;
 use crate::call::{Call, CallId, Fd, Outcome, Pid, Ret};
 use crate::errno::{Errno, Failure};
 use crate::event::SocketId;
 use crate::host::Host;
+use crate::ip::protocol;
 use crate::snapshot::TcpState;
-use crate::socket::{AF_INET, AF_UNIX, Attempt, Body, Pending, SOCK_DGRAM, SOCK_STREAM, Socket, Unix};
+use crate::socket::{
+    AF_INET, AF_INET6, AF_UNIX, Attempt, Body, Pending, SOCK_DGRAM, SOCK_RAW, SOCK_STREAM, Socket, Unix,
+};
 use crate::time::Instant;
+
+/// Linux `IPPROTO_MAX` and `SOCK_MAX`.
+const IPPROTO_MAX: i32 = 263;
+const SOCK_MAX: i32 = 10;
 
 impl Host {
     pub(super) fn begin(&mut self, now: Instant, pid: Pid, id: CallId, call: Call) -> Outcome {
@@ -36,6 +45,8 @@ impl Host {
             | Call::Connect { fd, .. }
             | Call::Send { fd, .. }
             | Call::SendTo { fd, .. }
+            | Call::SendMsg { fd, .. }
+            | Call::RecvMsg { fd, .. }
             | Call::Recv { fd, .. } => match self.lookup(pid, *fd) {
                 Ok(socket) => return self.start(now, pid, id, vec![socket], call),
                 Err(failure) => Err(failure),
@@ -65,11 +76,19 @@ impl Host {
             Call::Accept { .. } => self.try_accept(pending),
             Call::Connect { addr: SockAddr::Ip(addr), .. } => self.try_connect(now, pending, *addr),
             Call::Connect { addr: SockAddr::Unix(_), .. } => self.connect_unix(pending).into(),
-            Call::Send { data, flags, .. } => self.try_send(now, pending, data, *flags, None, blocking),
-            Call::SendTo { data, flags, addr, .. } => {
-                self.try_send(now, pending, data, *flags, Some(addr), blocking)
+            Call::Send { data, flags, .. } => {
+                self.try_send(now, pending, data, *flags, (None, &[]), blocking)
             }
-            Call::Recv { len, flags, .. } => self.try_recv(now, pending, *len, *flags),
+            Call::SendTo { data, flags, addr, .. } => {
+                self.try_send(now, pending, data, *flags, (Some(addr), &[]), blocking)
+            }
+            Call::SendMsg { data, flags, addr, control, .. } => {
+                self.try_send(now, pending, data, *flags, (addr.as_ref(), control), blocking)
+            }
+            Call::Recv { len, flags, .. } => self.try_recv(now, pending, (*len, None), *flags),
+            Call::RecvMsg { len, room, flags, .. } => {
+                self.try_recv(now, pending, (*len, Some(*room)), *flags).into_message()
+            }
             Call::Poll { fds, .. } => self.try_poll(pending, fds),
             _ => Errno::ENOSYS.into(),
         }
@@ -80,21 +99,45 @@ impl Host {
     }
 
     fn new_socket(&mut self, pid: Pid, family: i32, kind: i32, protocol: i32) -> Result<Ret, Failure> {
-        let (body, protocol) = match (family, kind, protocol) {
-            (AF_INET, SOCK_STREAM, 0 | 6) => (Body::Tcp(Box::default()), 6),
-            (AF_INET, SOCK_DGRAM, 0 | 17) => (Body::Udp(Default::default()), 17),
-            (AF_UNIX, SOCK_STREAM | SOCK_DGRAM, 0 | AF_UNIX) => (Body::Unix(Unix::default()), 0),
-            // Raw sockets are for the privileged.
-            (AF_INET, 3, _) => return Err(Errno::EPERM.into()),
-            (AF_INET | AF_UNIX, SOCK_STREAM | SOCK_DGRAM, _) => return Err(Errno::EPROTONOSUPPORT.into()),
-            (AF_INET | AF_UNIX, 0..=10, _) => return Err(Errno::ESOCKTNOSUPPORT.into()),
-            (AF_INET | AF_UNIX, _, _) => return Err(Errno::EINVAL.into()),
+        // Linux `inet_create`, `inet6_create`, `unix_create`.
+        let (icmp, inet) = match family {
+            AF_INET => (protocol::ICMP, true),
+            AF_INET6 => (protocol::ICMPV6, true),
+            AF_UNIX => (0, false),
             _ => return Err(Errno::EAFNOSUPPORT.into()),
+        };
+        if inet && !(0..IPPROTO_MAX).contains(&protocol) || kind > SOCK_MAX {
+            return Err(Errno::EINVAL.into());
+        }
+        let (body, protocol) = match (inet, kind, protocol) {
+            (true, SOCK_STREAM, 0 | 6) => (Body::Tcp(Box::default()), 6),
+            (true, SOCK_DGRAM, 0 | 17) => (Body::Udp(Default::default()), 17),
+            (true, SOCK_DGRAM, number) if number == i32::from(icmp) => {
+                (Body::Ping(Default::default()), number)
+            }
+            (true, SOCK_RAW, 1..) if !self.config.privileged_ports => return Err(Errno::EPERM.into()),
+            (true, SOCK_RAW, 1..) => (Body::Raw(Default::default()), protocol),
+            (false, SOCK_STREAM | SOCK_DGRAM, 0 | AF_UNIX) => (Body::Unix(Unix::default()), 0),
+            (true, SOCK_STREAM | SOCK_DGRAM | SOCK_RAW, _) | (false, SOCK_STREAM | SOCK_DGRAM, _) => {
+                return Err(Errno::EPROTONOSUPPORT.into());
+            }
+            (_, 0.., _) => return Err(Errno::ESOCKTNOSUPPORT.into()),
+            _ => return Err(Errno::EINVAL.into()),
         };
         if !self.sockets.files.entry(pid).or_default().has_room(1) {
             return Err(Errno::EMFILE.into());
         }
-        let id = self.sockets.insert(Socket::new(family, kind, protocol, body));
+        let mut socket = Socket::new(family, kind, protocol, body);
+        let raw = matches!(socket.body, Body::Raw(_));
+        if raw {
+            // raw(7): the place of the port shows the protocol.
+            socket.local = Some(SocketAddr::new(socket.any(), u16::try_from(protocol).unwrap_or(0)));
+            socket.options.ip.header_included = protocol == i32::from(protocol::RAW);
+        }
+        let id = self.sockets.insert(socket);
+        if raw {
+            self.sockets.raw.insert(id);
+        }
         self.duplicate(pid, id)
     }
 
@@ -117,7 +160,7 @@ impl Host {
 
     fn bind_any(&mut self, id: SocketId, addr: &SockAddr) -> Result<Ret, Failure> {
         match (addr, self.sockets.get(id).map(|socket| &socket.body)) {
-            (SockAddr::Ip(addr), Some(Body::Tcp(_) | Body::Udp(_))) => {
+            (SockAddr::Ip(addr), Some(Body::Tcp(_) | Body::Udp(_) | Body::Ping(_) | Body::Raw(_))) => {
                 self.bind(id, *addr).map(|()| Ret::Unit)
             }
             (SockAddr::Unix(_), Some(Body::Unix(_))) => Err(Errno::EOPNOTSUPP.into()),
@@ -136,8 +179,8 @@ impl Host {
         if let Body::Unix(_) = socket.body {
             return self.unix_name(id, false);
         }
-        let any = (core::net::Ipv4Addr::UNSPECIFIED, 0).into();
-        Ok(Ret::Addr(SockAddr::Ip(socket.local.unwrap_or(any))))
+        let any = SocketAddr::new(socket.any(), 0);
+        Ok(Ret::Addr(socket.outward(socket.local.unwrap_or(any))))
     }
 
     fn peer_name(&self, id: SocketId) -> Result<Ret, Failure> {
@@ -149,8 +192,9 @@ impl Host {
         let open = socket.tcp().is_none_or(|tcp| {
             !matches!(tcp.program_state(), TcpState::Closed | TcpState::SynSent | TcpState::Listen)
         });
-        match socket.peer.filter(|_| open) {
-            Some(peer) => Ok(Ret::Addr(SockAddr::Ip(peer))),
+        // A raw socket may be connected to no port, which counts as not at all.
+        match socket.peer.filter(|peer| open && peer.port() != 0) {
+            Some(peer) => Ok(Ret::Addr(socket.outward(peer))),
             None => Err(Errno::ENOTCONN.into()),
         }
     }

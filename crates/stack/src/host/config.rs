@@ -26,8 +26,11 @@ pub struct HostConfig {
     /// Gateway mode: packets to any destination are taken in. A SYN becomes [`Intercept::Syn`], a datagram
     /// [`Intercept::Datagram`], unless it is for one of the host's own addresses.
     pub any_ip: bool,
-    /// May programs bind ports below 1024? `EACCES` otherwise.
+    /// May programs bind ports below 1024 (`EACCES` otherwise) and open raw sockets (`EPERM`)?
     pub privileged_ports: bool,
+    /// At its start the host says what a real one says when its cable is plugged in: gratuitous ARP, duplicate address
+    /// detection, multicast listener reports, router solicitation. Otherwise it is silent until a program speaks.
+    pub announce: bool,
 }
 
 impl Default for HostConfig {
@@ -38,6 +41,7 @@ impl Default for HostConfig {
             seed: 0,
             any_ip: false,
             privileged_ports: true,
+            announce: false,
         }
     }
 }

@@ -1,19 +1,20 @@
 //! Gateway mode: connections and datagrams for addresses that are not the host's own, answered in their name.
 
-use core::net::{IpAddr, SocketAddr};
-
-use smoltcp::wire::{IpProtocol, Ipv4Packet};
+use core::net::SocketAddr;
 
 use super::{Host, InterceptId, Refusal};
 use crate::call::{Fd, Pid};
 use crate::icmp::Kind;
+use crate::ip::{Header, protocol};
 use crate::tcp::reset_for;
 use crate::time::Instant;
+use crate::udp::UDP_LEN;
 
 impl Host {
     /// Gateway mode: answers a held SYN with SYN,ACK. The descriptor is usable at once, as one from accept(2).
     /// None if the client has given up meanwhile, or if the process has no free descriptor.
     pub fn intercept_accept(&mut self, now: Instant, id: InterceptId, pid: Pid) -> Option<Fd> {
+        self.clock = now;
         let held = self.held.remove(&id)?;
         let child = self.make_child(now, None, held.target, held.client, &held.syn);
         let fd = self.adopt(pid, child).map(|(fd, _)| fd);
@@ -24,6 +25,7 @@ impl Host {
 
     /// Gateway mode: turns a held SYN down.
     pub fn intercept_refuse(&mut self, now: Instant, id: InterceptId, how: Refusal) {
+        self.clock = now;
         let Some(held) = self.held.remove(&id) else { return };
         match how {
             Refusal::Reset => {
@@ -32,9 +34,7 @@ impl Host {
                 }
             }
             Refusal::Icmp { kind, code } => {
-                if let IpAddr::V4(client) = held.client.ip() {
-                    self.send_error_about(now, Kind(kind, code), None, client, &held.packet);
-                }
+                self.tell_error(now, Kind(kind, code), held.client.ip(), &held.packet);
             }
             Refusal::Silence => {}
         }
@@ -51,32 +51,18 @@ impl Host {
         kind: u8,
         code: u8,
     ) {
-        let (IpAddr::V4(from), IpAddr::V4(to)) = (client.ip(), target.ip()) else { return };
         // The packet as it must have looked when it came, for the error to quote.
-        let udp_len = 8 + data.len();
-        let mut bytes = vec![0; 20 + udp_len];
-        if let Some(udp) = bytes.get_mut(20..) {
-            crate::udp::emit((from, client.port()), (to, target.port()), data, udp);
-        }
-        let mut packet = Ipv4Packet::new_unchecked(&mut bytes);
-        packet.set_version(4);
-        packet.set_header_len(20);
-        packet.set_total_len((20 + udp_len) as u16);
-        packet.set_hop_limit(crate::ip::DEFAULT_TTL);
-        packet.set_next_header(IpProtocol::Udp);
-        packet.set_src_addr(from);
-        packet.set_dst_addr(to);
-        packet.fill_checksum();
-        self.send_error_about(now, Kind(kind, code), None, from, &bytes.into());
+        let header = Header::new(client.ip(), target.ip(), protocol::UDP);
+        let packet = header.packet(UDP_LEN + data.len(), |out| crate::udp::emit(client, target, data, out));
+        self.tell_error(now, Kind(kind, code), client.ip(), &packet.into());
         self.settle(now);
     }
 
     /// Gateway mode: a datagram to `client` that bears `target` as its source.
     pub fn send_datagram_from(&mut self, now: Instant, target: SocketAddr, client: SocketAddr, data: &[u8]) {
-        let (IpAddr::V4(from), IpAddr::V4(to)) = (target.ip(), client.ip()) else { return };
         if data.len() <= crate::udp::MAX_PAYLOAD {
             // Without a way to the client the datagram is lost, as anywhere on its way.
-            let _ = self.send_udp(now, (from, target.port()), (to, client.port()), data, None);
+            let _ = self.send_udp_between(now, target, client, data);
         }
         self.settle(now);
     }

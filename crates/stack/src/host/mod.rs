@@ -1,5 +1,5 @@
 //! The host as others see it: calls, frames and time in; answers, frames, deadlines and events out. The rooms below
-//! (`socket`, `tcp`, `udp`, `icmp`, `ip`, `arp`) do the work on its tables.
+//! (`socket`, `tcp`, `udp`, `icmp`, `ip`, `neighbour`, `groups`) do the work on its tables.
 
 mod calls;
 mod config;
@@ -14,11 +14,14 @@ use bytes::Bytes;
 pub use config::{HostConfig, Intercept, InterceptId, Profile, Refusal};
 
 use crate::addr::{IpCidr, MacAddr};
-use crate::arp::{Due, Neighbours};
 use crate::call::{Call, CallId, Fd, Outcome, Pid, Ret};
 use crate::errno::Failure;
 use crate::event::{DropReason, HostEvent, IfaceId, SocketId};
-use crate::ip::{ETHERNET_LEN, Iface, NO_MAC, Reassembly, Route, Routes};
+use crate::groups::Groups;
+use crate::icmp::{Limits, Problem};
+use crate::ip::{ETHERNET_LEN, Iface, NO_MAC, PathMtus, Reassembly, Route, Routes};
+use crate::ndp::Autoconf;
+use crate::neighbour::{Due, Neighbours};
 use crate::snapshot::HostSnapshot;
 use crate::socket::{HeldSyn, Pending, Sockets};
 use crate::time::Instant;
@@ -41,6 +44,14 @@ pub struct Host {
     pub(crate) routes: Routes,
     pub(crate) neighbours: Neighbours,
     pub(crate) reassembly: Reassembly,
+    pub(crate) path_mtus: PathMtus,
+    pub(crate) icmp_limits: Limits,
+    pub(crate) groups: Groups,
+    pub(crate) autoconf: Autoconf,
+    /// The last instant that anybody told us.
+    pub(crate) clock: Instant,
+    /// The neighbour that did not answer, while we tell ourselves so.
+    pub(crate) silent_neighbour: Option<IpAddr>,
     /// Identification of the next IPv4 packet.
     pub(crate) ip_id: u16,
     /// Packets on their way through `lo`, and copies of our own broadcasts, with the interface they come in by.
@@ -67,13 +78,20 @@ impl Host {
             IpCidr { address: IpAddr::V4(Ipv4Addr::LOCALHOST), prefix_len: 8 },
             IpCidr { address: IpAddr::V6(Ipv6Addr::LOCALHOST), prefix_len: 128 },
         ];
-        let lo = Iface { name: "lo".to_owned(), mac: NO_MAC, addresses, mtu: LOOPBACK_MTU };
+        let lo = Iface::new("lo", NO_MAC, addresses, LOOPBACK_MTU);
+        let seed = config.seed;
         Host {
             config,
             ifaces: vec![lo],
             routes: Routes::default(),
-            neighbours: Neighbours::default(),
+            neighbours: Neighbours::new(seed),
             reassembly: Reassembly::default(),
+            path_mtus: PathMtus::default(),
+            icmp_limits: Limits::default(),
+            groups: Groups::default(),
+            autoconf: Autoconf::default(),
+            clock: Instant::ZERO,
+            silent_neighbour: None,
             ip_id: 1,
             loopback: VecDeque::new(),
             sockets: Sockets::default(),
@@ -94,13 +112,22 @@ impl Host {
         &self.config
     }
 
-    /// Adds an Ethernet interface; its connected networks become routes. `mtu`: largest IP packet, in octets.
+    /// Adds an Ethernet interface; its connected networks become routes. `mtu`: largest IP packet, in octets. It gets
+    /// the link-local address that belongs to its MAC address, unless the list has one; with an MTU that is too small
+    /// for IPv6 it gets no IPv6 address at all, as in Linux.
     pub fn add_interface(&mut self, name: &str, mac: MacAddr, addresses: &[IpCidr], mtu: usize) -> IfaceId {
         let iface = IfaceId(self.ifaces.len());
-        for &network in addresses {
-            self.routes.add(Route { network, next_hop: None, iface });
+        let local = IpCidr { address: IpAddr::V6(mac.link_local()), prefix_len: 64 };
+        let has_local = addresses.iter().any(|own| own.address.is_ipv6() && local.contains(own.address));
+        let own = addresses.iter().copied().chain((!has_local).then_some(local));
+        let own: Vec<IpCidr> =
+            own.filter(|own| own.address.is_ipv4() || mtu >= crate::ip::LEAST_MTU_V6).collect();
+        for &network in &own {
+            self.routes.add(Route { network, next_hop: None, iface, valid_until: None });
         }
-        self.ifaces.push(Iface { name: name.to_owned(), mac, addresses: addresses.to_vec(), mtu });
+        let mut link = Iface::new(name, mac, own, mtu);
+        self.bring_up(iface, &mut link);
+        self.ifaces.push(link);
         iface
     }
 
@@ -112,16 +139,17 @@ impl Host {
         addresses: &[IpCidr],
         router: Option<Ipv4Addr>,
     ) {
+        self.clock = now;
         let Some(own) = self.ifaces.get_mut(iface.0) else { return };
         own.addresses.retain(|cidr| cidr.address.is_ipv6());
         own.addresses.extend(addresses.iter().filter(|cidr| cidr.address.is_ipv4()));
         self.routes.forget_v4(iface);
         for &network in addresses.iter().filter(|cidr| cidr.address.is_ipv4()) {
-            self.routes.add(Route { network, next_hop: None, iface });
+            self.routes.add(Route { network, next_hop: None, iface, valid_until: None });
         }
         if let Some(router) = router {
             let network = IpCidr { address: Ipv4Addr::UNSPECIFIED.into(), prefix_len: 0 };
-            self.routes.add(Route { network, next_hop: Some(router.into()), iface });
+            self.routes.add(Route { network, next_hop: Some(router.into()), iface, valid_until: None });
         }
         self.settle(now);
     }
@@ -135,11 +163,12 @@ impl Host {
 
     /// Adds a route. `next_hop`: none if the network is on the link itself.
     pub fn add_route(&mut self, network: IpCidr, next_hop: Option<IpAddr>, iface: IfaceId) {
-        self.routes.add(Route { network, next_hop, iface });
+        self.routes.add(Route { network, next_hop, iface, valid_until: None });
     }
 
     /// A frame arrived, from the destination MAC address on, without the frame check sequence.
     pub fn handle_frame(&mut self, now: Instant, iface: IfaceId, frame: Bytes) {
+        self.clock = now;
         self.receive_frame(now, iface, &frame);
         self.settle(now);
     }
@@ -152,11 +181,18 @@ impl Host {
     /// When [`Host::handle_timeout`] wants to be called next.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let timers = self.timers.first().map(|(at, _)| *at);
-        [timers, self.neighbours.deadline(), self.reassembly.deadline()].into_iter().flatten().min()
+        let others = [
+            self.neighbours.deadline(),
+            self.reassembly.deadline(),
+            self.groups.deadline(),
+            self.autoconf.deadline(),
+        ];
+        others.into_iter().flatten().chain(timers).min()
     }
 
     /// Runs every timer that is due at `now`.
     pub fn handle_timeout(&mut self, now: Instant) {
+        self.clock = now;
         while let Some(&(at, key)) = self.timers.first() {
             if at > now {
                 break;
@@ -177,21 +213,28 @@ impl Host {
             self.settle(now);
         }
         let Due { ask, failed } = self.neighbours.on_timer(now);
-        for (iface, ip, source) in ask {
-            self.ask_for(iface, ip, source);
+        for question in ask {
+            self.ask_for(question);
         }
         for (next_hop, frame) in failed {
             let packet = Bytes::from(frame).slice(ETHERNET_LEN..);
             self.no_neighbour(now, next_hop, &packet);
         }
-        for _ in 0..self.reassembly.on_timer(now) {
+        for lost in self.reassembly.on_timer(now) {
             self.drop_packet(DropReason::ReassemblyTimedOut);
+            // RFC 792, RFC 8200 4.5: only if the first fragment came.
+            if let Some(first) = lost {
+                self.send_icmp_error(now, Problem::Reassembly, &first);
+            }
         }
+        self.run_groups(now);
+        self.run_autoconf(now);
         self.settle(now);
     }
 
     /// A program makes a system call.
     pub fn call(&mut self, now: Instant, pid: Pid, id: CallId, call: Call) -> Outcome {
+        self.clock = now;
         let outcome = self.begin(now, pid, id, call);
         self.settle(now);
         // On `lo` the answer of a call that had to wait may be here already.
@@ -211,6 +254,7 @@ impl Host {
     /// The caller of a blocked call was interrupted: forgets it; no completion will come. If the call had done a part
     /// of its work (octets taken by send, octets read with `MSG_WAITALL`), that part is its answer, not `EINTR`.
     pub fn cancel(&mut self, now: Instant, id: CallId) -> Option<Ret> {
+        self.clock = now;
         let part = self.waiters.remove(&id).and_then(|pending| {
             self.forget(now, id, &pending);
             pending.part()
@@ -221,6 +265,7 @@ impl Host {
 
     /// A process ended: its blocked calls are forgotten and its descriptors closed, as the kernel does.
     pub fn kill(&mut self, now: Instant, pid: Pid) {
+        self.clock = now;
         let blocked: Vec<CallId> =
             self.waiters.iter().filter(|(_, pending)| pending.pid == pid).map(|(id, _)| *id).collect();
         for id in blocked {
@@ -247,9 +292,14 @@ impl Host {
         self.sockets.files.get(&pid)?.get(fd)
     }
 
-    /// A picture of the host as it is now.
+    /// A picture of the host as it was when anything was last done to it.
     pub fn snapshot(&self) -> HostSnapshot {
-        self.picture()
+        self.picture(self.clock)
+    }
+
+    /// A picture of the host as it is at `now`: neighbours get stale while nothing happens.
+    pub fn snapshot_at(&self, now: Instant) -> HostSnapshot {
+        self.picture(now)
     }
 
     /// Gateway mode: the next connection attempt or datagram for an address that is not the host's own.

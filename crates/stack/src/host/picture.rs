@@ -1,26 +1,30 @@
 //! The snapshot of a host.
 
-use core::net::IpAddr;
-
 use super::Host;
 use crate::call::{Fd, Pid};
 use crate::event::SocketId;
 use crate::snapshot::{ArpEntry, HostSnapshot, IfaceSnapshot, ProtocolKind, SocketSnapshot, TcpState};
 use crate::socket::{Body, SOCK_STREAM, Socket, Tcp};
 use crate::tcp::Tcb;
+use crate::time::Instant;
 
 /// So many octets of a receive queue are shown.
 const HEAD: usize = 64;
 
 impl Host {
-    pub(super) fn picture(&self) -> HostSnapshot {
+    pub(super) fn picture(&self, now: Instant) -> HostSnapshot {
         let ifaces = self.ifaces.iter().map(|iface| IfaceSnapshot {
             name: iface.name.clone(),
             mac: iface.mac,
             addresses: iface.addresses.clone(),
             mtu: iface.mtu,
         });
-        let neighbours = self.neighbours.iter().map(|(ip, mac)| ArpEntry { address: IpAddr::V4(ip), mac });
+        let neighbours = self.neighbours.iter(now).map(|((iface, address), mac, state)| ArpEntry {
+            address,
+            iface,
+            mac,
+            state,
+        });
         let mut owners = std::collections::BTreeMap::<SocketId, Vec<(Pid, Fd)>>::new();
         for (pid, files) in &self.sockets.files {
             for (fd, socket) in files.iter() {
@@ -31,6 +35,7 @@ impl Host {
             ifaces: ifaces.collect(),
             routes: self.routes.iter().map(|route| (route.network, route.next_hop, route.iface)).collect(),
             neighbours: neighbours.collect(),
+            groups: self.groups.iter().collect(),
             sockets: self
                 .sockets
                 .iter()
@@ -60,8 +65,12 @@ fn picture_of(id: SocketId, socket: &Socket, owners: Vec<(Pid, Fd)>) -> SocketSn
     };
     match &socket.body {
         Body::Tcp(tcp) => picture_tcp(&mut picture, tcp),
-        Body::Udp(udp) => {
-            picture.protocol = ProtocolKind::Udp;
+        Body::Udp(udp) | Body::Ping(udp) | Body::Raw(udp) => {
+            picture.protocol = match socket.body {
+                Body::Ping(_) => ProtocolKind::Ping,
+                Body::Raw(_) => ProtocolKind::Raw,
+                _ => ProtocolKind::Udp,
+            };
             picture.recv_queue = udp.held;
             picture.recv_buffer = socket.options.udp_recv_buffer();
             picture.recv_head = udp

@@ -3,7 +3,8 @@
 use core::net::{IpAddr, SocketAddr};
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Socket;
+use super::Body;
+use crate::addr::{with_port, zone};
 use crate::errno::{Cause, Errno, Failure};
 use crate::event::SocketId;
 use crate::host::Host;
@@ -53,8 +54,12 @@ impl Ports {
 
 impl Host {
     fn ports_of(&mut self, id: SocketId) -> Option<&mut Ports> {
-        let tcp = self.sockets.get(id)?.is_tcp();
-        Some(if tcp { &mut self.sockets.tcp_ports } else { &mut self.sockets.udp_ports })
+        match self.sockets.get(id)?.body {
+            Body::Tcp(_) => Some(&mut self.sockets.tcp_ports),
+            Body::Udp(_) => Some(&mut self.sockets.udp_ports),
+            Body::Ping(_) => Some(&mut self.sockets.ping_ports),
+            Body::Raw(_) | Body::Unix(_) => None,
+        }
     }
 
     /// Gives the socket its local name and takes the port.
@@ -78,41 +83,84 @@ impl Host {
         }
     }
 
-    /// bind(2) for IP sockets.
+    /// bind(2) for IP sockets (Linux `__inet_bind`, `__inet6_bind`, `raw_bind`, `ping_bind`).
     pub(crate) fn bind(&mut self, id: SocketId, addr: SocketAddr) -> Result<(), Failure> {
         let socket = self.sockets.get(id).ok_or(Errno::EBADF)?;
-        let SocketAddr::V4(v4) = addr else { return Err(Errno::EAFNOSUPPORT.into()) };
-        // Linux checks the address before it looks whether the socket has a name.
-        let ip = *v4.ip();
-        if !ip.is_unspecified() && !self.is_own(ip) && !ip.is_multicast() && !self.is_broadcast(addr.ip()) {
-            return Err(Failure::Errno(Errno::EADDRNOTAVAIL, Cause::NotMyAddress { addr: addr.ip() }));
-        }
-        if addr.port() != 0 && addr.port() < 1024 && !self.config.privileged_ports {
-            return Err(Errno::EACCES.into());
-        }
+        let addr = self.inward(socket, addr, Errno::EINVAL)?;
+        let (v6, tcp) = (addr.is_ipv6(), socket.is_tcp());
+        let raw = matches!(socket.body, Body::Raw(_));
+        let ports = !raw && !matches!(socket.body, Body::Ping(_));
+        let refused = ports && (1..1024).contains(&addr.port()) && !self.config.privileged_ports;
         let fresh = socket.tcp().is_none_or(|tcp| tcp.program_state() == TcpState::Closed);
-        if !fresh || socket.local.is_some() {
+        let taken = !fresh || socket.local.is_some() && !raw;
+        // Linux looks at an IPv4 address before it looks at the port and whether the socket has a name; at an IPv6
+        // address, after that.
+        if !v6 {
+            self.check_bindable(addr)?;
+        } else if addr.ip().is_multicast() && tcp {
             return Err(Errno::EINVAL.into());
         }
-        let addr = if addr.port() == 0 {
-            SocketAddr::new(addr.ip(), self.free_port(id)?)
+        if refused {
+            return Err(Errno::EACCES.into());
+        }
+        if taken {
+            return Err(Errno::EINVAL.into());
+        }
+        if v6 {
+            self.check_bindable(addr)?;
+        }
+        if raw {
+            // The place of the port shows the protocol.
+            let protocol = u16::try_from(socket.protocol).unwrap_or(0);
+            self.set_local(id, with_port(addr, protocol));
+        } else if addr.port() == 0 {
+            let port = self.free_port(id)?;
+            self.set_local(id, with_port(addr, port));
         } else {
             self.check_conflict(id, addr)?;
-            addr
-        };
-        self.set_local(id, addr);
+            self.set_local(id, addr);
+        }
         if let Some(socket) = self.sockets.get_mut(id) {
             socket.bound = true;
         }
         Ok(())
     }
 
+    /// Whether the address is one that a socket may have: one's own, or one to many.
+    fn check_bindable(&self, addr: SocketAddr) -> Result<(), Failure> {
+        let ip = addr.ip();
+        if Host::lacks_zone(addr) {
+            return Err(Errno::EINVAL.into());
+        }
+        let zone = zone(addr);
+        if zone.is_some_and(|zone| zone.0 >= self.ifaces.len()) {
+            return Err(Errno::ENODEV.into());
+        }
+        let own = match zone.and_then(|zone| self.ifaces.get(zone.0)) {
+            Some(link) => link.has(ip),
+            None => self.is_own(ip),
+        };
+        if ip.is_unspecified() || own || ip.is_multicast() || self.is_broadcast(ip) {
+            return Ok(());
+        }
+        Err(Failure::Errno(Errno::EADDRNOTAVAIL, Cause::NotMyAddress { addr: ip }))
+    }
+
     /// A port that nobody holds. As in Linux, bind(2) prefers odd ones and leaves the even ones to connect(2).
     pub(crate) fn free_port(&mut self, id: SocketId) -> Result<u16, Failure> {
         let seed = self.config.seed;
-        let tcp = self.sockets.get(id).is_some_and(Socket::is_tcp);
+        let body = self.sockets.get(id).map(|socket| &socket.body);
+        let (tcp, ping) = (matches!(body, Some(Body::Tcp(_))), matches!(body, Some(Body::Ping(_))));
         let ports = self.ports_of(id).ok_or(Errno::EBADF)?;
         ports.given += 1;
+        if ping {
+            // Linux `ping_get_port`: one after the other.
+            let next = (0..=u16::MAX).map(|step| (ports.given as u16).wrapping_add(step));
+            return next
+                .into_iter()
+                .find(|port| *port != 0 && ports.is_free(*port))
+                .ok_or(Errno::EADDRINUSE.into());
+        }
         let (first, last) = (u32::from(*EPHEMERAL.start()), u32::from(*EPHEMERAL.end()));
         let half = (last - first).div_ceil(2);
         let start = rng::hash(seed, &[u64::from(ports.given), u64::from(tcp)]) % u64::from(half);
@@ -154,11 +202,16 @@ impl Host {
     /// `SO_REUSEADDR` and (TCP) the other one does not listen, or if both asked for `SO_REUSEPORT`.
     pub(crate) fn check_conflict(&self, id: SocketId, addr: SocketAddr) -> Result<(), Failure> {
         let Some(socket) = self.sockets.get(id) else { return Err(Errno::EBADF.into()) };
-        let ports = if socket.is_tcp() { &self.sockets.tcp_ports } else { &self.sockets.udp_ports };
+        let ports = match socket.body {
+            Body::Tcp(_) => &self.sockets.tcp_ports,
+            Body::Udp(_) => &self.sockets.udp_ports,
+            // Linux lets ping sockets share a number (`INET_PROTOSW_REUSE`).
+            _ => return Ok(()),
+        };
         for other_id in ports.held.get(&addr.port()).into_iter().flatten().filter(|other| **other != id) {
             let Some(other) = self.sockets.get(*other_id) else { continue };
             let Some(held) = other.local else { continue };
-            let overlap = held.ip() == addr.ip() || held.ip().is_unspecified() || addr.ip().is_unspecified();
+            let overlap = overlap((addr, socket.options.ip.v6only), (held, other.options.ip.v6only));
             let state = other.tcp().map(super::Tcp::state);
             let both_reuse =
                 socket.options.reuse_addr && other.options.reuse_addr && state != Some(TcpState::Listen);
@@ -173,4 +226,15 @@ impl Host {
         }
         Ok(())
     }
+}
+
+/// Whether two names stand for a common address (Linux `ipv6_rcv_saddr_equal`). `::` stands for IPv4 addresses as well,
+/// unless the socket is for IPv6 only.
+fn overlap((a, a_only): (SocketAddr, bool), (b, b_only): (SocketAddr, bool)) -> bool {
+    let covers = |any: IpAddr, only: bool, other: IpAddr| match any {
+        IpAddr::V4(ip) => ip.is_unspecified() && other.is_ipv4(),
+        IpAddr::V6(ip) => ip.is_unspecified() && !(only && other.is_ipv4()),
+    };
+    let same_zone = zone(a).is_none() || zone(b).is_none() || zone(a) == zone(b);
+    a.ip() == b.ip() && same_zone || covers(a.ip(), a_only, b.ip()) || covers(b.ip(), b_only, a.ip())
 }

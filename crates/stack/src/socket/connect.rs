@@ -1,10 +1,11 @@
 //! listen(2), accept(2), connect(2), shutdown(2), close(2) for IP sockets.
 
-use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+use core::net::SocketAddr;
 
+use super::names::own_if_unspecified;
 use super::wait::{Attempt, Pending};
 use super::{Body, Listener, Phase};
-use crate::addr::SockAddr;
+use crate::addr::{SockAddr, endpoint, with_port, zone};
 use crate::call::Ret;
 use crate::errno::{Cause, Errno, Failure};
 use crate::event::{HostEvent, SocketId};
@@ -28,8 +29,9 @@ impl Host {
                 match socket.local {
                     Some(local) if socket.bound => self.check_listen_conflict(id, local)?,
                     _ => {
+                        let any = socket.any();
                         let port = self.free_port(id)?;
-                        self.set_local(id, SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)));
+                        self.set_local(id, SocketAddr::new(any, port));
                     }
                 }
                 let Some(local) = self.sockets.get(id).and_then(|socket| socket.local) else {
@@ -81,7 +83,10 @@ impl Host {
             return Attempt::again();
         };
         match self.adopt(pending.pid, child) {
-            Some((fd, peer)) => Ok(Ret::Accepted(fd, SockAddr::Ip(peer))).into(),
+            Some((fd, peer)) => {
+                let peer = self.sockets.get(child).map_or(SockAddr::Ip(peer), |socket| socket.outward(peer));
+                Ok(Ret::Accepted(fd, peer)).into()
+            }
             None => Errno::ECONNABORTED.into(),
         }
     }
@@ -103,8 +108,8 @@ impl Host {
     pub(crate) fn try_connect(&mut self, now: Instant, pending: &mut Pending, addr: SocketAddr) -> Attempt {
         let Some(&id) = pending.sockets.first() else { return Errno::EBADF.into() };
         let Some(socket) = self.sockets.get(id) else { return Errno::EBADF.into() };
-        if socket.is_udp() {
-            return self.connect_udp(id, addr).map(|()| Ret::Unit).into();
+        if socket.is_datagram() {
+            return self.connect_datagram(id, addr).map(|()| Ret::Unit).into();
         }
         let Some(tcp) = socket.tcp() else { return Errno::EOPNOTSUPP.into() };
         // Linux `__inet_stream_connect`.
@@ -152,21 +157,22 @@ impl Host {
 
     /// Linux `tcp_v4_connect`: picks the route, the source address and the port, and sends the SYN.
     fn begin_connect(&mut self, now: Instant, id: SocketId, addr: SocketAddr) -> Result<(), Failure> {
-        let peer = own_if_unspecified(addr);
-        let IpAddr::V4(to) = peer.ip() else { return Err(Errno::EAFNOSUPPORT.into()) };
-        if to.is_multicast() || self.is_broadcast(peer.ip()) {
-            return Err(Failure::Errno(Errno::ENETUNREACH, Cause::NoRoute { to: peer.ip() }));
-        }
-        let path = self.path(to, None)?;
         let socket = self.sockets.get(id).ok_or(Errno::EBADF)?;
+        let peer = own_if_unspecified(self.inward(socket, addr, Errno::ENETUNREACH)?);
+        let to = peer.ip();
+        if to.is_multicast() || self.is_broadcast(to) {
+            return Err(Failure::Errno(Errno::ENETUNREACH, Cause::NoRoute { to }));
+        }
+        if Host::lacks_zone(peer) {
+            return Err(Errno::EINVAL.into());
+        }
+        let bound = socket.bound_for(to)?;
+        let path = self.path(to, None, zone(peer).or(socket.options.ip.device))?;
         let old = socket.local;
-        let ip = match old {
-            Some(local) if !local.ip().is_unspecified() => local.ip(),
-            _ => IpAddr::V4(path.source),
-        };
+        let source = endpoint(bound.unwrap_or(path.source), 0, path.iface);
         let local = match old {
-            Some(local) => SocketAddr::new(ip, local.port()),
-            None => SocketAddr::new(ip, self.connect_port(ip, peer)?),
+            Some(local) => with_port(source, local.port()),
+            None => with_port(source, self.connect_port(source.ip(), peer)?),
         };
         if let Some(other) = self.sockets.connections.get(&(local, peer)) {
             let reopen = self
@@ -195,21 +201,26 @@ impl Host {
         Ok(())
     }
 
-    /// For datagrams connect(2) only remembers the peer.
-    fn connect_udp(&mut self, id: SocketId, addr: SocketAddr) -> Result<(), Failure> {
-        let peer = own_if_unspecified(addr);
-        let IpAddr::V4(to) = peer.ip() else { return Err(Errno::EAFNOSUPPORT.into()) };
-        let path = self.path(to, None)?;
+    /// For datagrams connect(2) only remembers the peer (Linux `__ip4_datagram_connect`, `__ip6_datagram_connect`).
+    fn connect_datagram(&mut self, id: SocketId, addr: SocketAddr) -> Result<(), Failure> {
         let socket = self.sockets.get(id).ok_or(Errno::EBADF)?;
+        let peer = own_if_unspecified(self.inward(socket, addr, Errno::ENETUNREACH)?);
+        let group = socket.options.ip.group_iface[usize::from(peer.is_ipv6())];
+        let group = group.filter(|_| peer.ip().is_multicast());
+        let iface = zone(peer).or(socket.options.ip.device).or(group);
+        if Host::lacks_zone(peer) && iface.is_none() {
+            return Err(Errno::EINVAL.into());
+        }
+        let bound = socket.bound_for(peer.ip())?;
+        let path = self.path(peer.ip(), bound, iface)?;
         if path.broadcast && !socket.options.broadcast {
             return Err(Errno::EACCES.into());
         }
-        let local = match socket.local {
-            Some(local) if !local.ip().is_unspecified() => local,
-            Some(local) => SocketAddr::new(IpAddr::V4(path.source), local.port()),
-            None => SocketAddr::new(IpAddr::V4(path.source), self.free_port(id)?),
+        let port = match socket.local {
+            Some(local) => local.port(),
+            None => self.free_port(id)?,
         };
-        self.set_local(id, local);
+        self.set_local(id, endpoint(bound.unwrap_or(path.source), port, path.iface));
         if let Some(socket) = self.sockets.get_mut(id) {
             socket.peer = Some(peer);
         }
@@ -227,8 +238,8 @@ impl Host {
         let connected = socket.peer.is_some();
         let state = match &socket.body {
             Body::Unix(_) => return self.shutdown_unix(id, read, write),
-            Body::Udp(_) if connected => TcpState::Established,
-            Body::Udp(_) => TcpState::Closed,
+            Body::Udp(_) | Body::Ping(_) | Body::Raw(_) if connected => TcpState::Established,
+            Body::Udp(_) | Body::Ping(_) | Body::Raw(_) => TcpState::Closed,
             Body::Tcp(tcp) => tcp.program_state(),
         };
         match state {
@@ -308,8 +319,10 @@ impl Host {
             return;
         }
         match &mut socket.body {
-            Body::Udp(_) => {
+            Body::Udp(_) | Body::Ping(_) | Body::Raw(_) => {
+                self.leave_groups(now, id);
                 self.release_port(id);
+                self.sockets.raw.remove(&id);
                 self.sockets.remove(id);
             }
             Body::Unix(_) => self.close_unix(id),
@@ -333,14 +346,5 @@ impl Host {
                 }
             }
         }
-    }
-}
-
-/// 0.0.0.0 as a destination is this host, as in Linux.
-pub(crate) fn own_if_unspecified(addr: SocketAddr) -> SocketAddr {
-    if addr.ip() == IpAddr::V4(Ipv4Addr::UNSPECIFIED) {
-        SocketAddr::from((Ipv4Addr::LOCALHOST, addr.port()))
-    } else {
-        addr
     }
 }

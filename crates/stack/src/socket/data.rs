@@ -1,26 +1,28 @@
-//! send(2), sendto(2) and recv(2).
+//! send(2), sendto(2), sendmsg(2), recv(2) and recvmsg(2).
 
 use core::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
 
-use super::connect::own_if_unspecified;
+use super::Body;
+use super::control::{self, Control, Wishes, of_datagram};
+use super::errors::MSG_ERRQUEUE;
+use super::names::own_if_unspecified;
 use super::wait::{Attempt, Pending};
-use super::{Body, SocketOptions};
-use crate::addr::SockAddr;
+use crate::addr::{SockAddr, zone};
 use crate::call::Ret;
 use crate::errno::{Cause, Errno, Failure};
 use crate::event::SocketId;
 use crate::host::Host;
+use crate::ip::{DEFAULT_TTL, Header, protocol};
 use crate::snapshot::TcpState;
 use crate::time::Instant;
-use crate::udp::MAX_PAYLOAD;
+use crate::udp::{MAX_PAYLOAD, MAX_PAYLOAD_V6, UDP_LEN, emit, flow_label};
 
 const MSG_OOB: i32 = 0x1;
 const MSG_PEEK: i32 = 0x2;
 const MSG_TRUNC: i32 = 0x20;
 const MSG_WAITALL: i32 = 0x100;
-const MSG_ERRQUEUE: i32 = 0x2000;
 const MSG_MORE: i32 = 0x8000;
 
 impl Host {
@@ -31,7 +33,7 @@ impl Host {
         pending: &mut Pending,
         data: &Bytes,
         flags: i32,
-        to: Option<&SockAddr>,
+        (to, control): (Option<&SockAddr>, &[Control]),
         blocking: bool,
     ) -> Attempt {
         let Some(&id) = pending.sockets.first() else { return Errno::EBADF.into() };
@@ -40,7 +42,9 @@ impl Host {
         }
         match self.sockets.get(id).map(|socket| &socket.body) {
             Some(Body::Tcp(_)) => self.send_stream(now, id, pending, data, (flags & MSG_MORE != 0, blocking)),
-            Some(Body::Udp(_)) => self.send_datagram(now, id, data, to).into(),
+            Some(Body::Udp(_) | Body::Ping(_) | Body::Raw(_)) => {
+                self.send_datagram(now, id, data, to, control).into()
+            }
             Some(Body::Unix(_)) => self.send_unix(id, pending, data, blocking),
             None => Errno::EBADF.into(),
         }
@@ -101,20 +105,25 @@ impl Host {
         }
     }
 
+    /// send(2), sendto(2), sendmsg(2) of a datagram, a raw packet or an echo request.
     fn send_datagram(
         &mut self,
         now: Instant,
         id: SocketId,
         data: &Bytes,
         to: Option<&SockAddr>,
+        control: &[Control],
     ) -> Result<Ret, Failure> {
         if data.len() > 0xffff {
             return Err(Errno::EMSGSIZE.into());
         }
-        let socket = self.sockets.get_mut(id).ok_or(Errno::EBADF)?;
+        let socket = self.sockets.get(id).ok_or(Errno::EBADF)?;
+        let udp = matches!(socket.body, Body::Udp(_));
         let to = match (to, socket.peer) {
-            (Some(SockAddr::Ip(to)), _) if to.port() == 0 => return Err(Errno::EINVAL.into()),
-            (Some(SockAddr::Ip(to)), _) => own_if_unspecified(*to),
+            (Some(SockAddr::Ip(to)), _) if to.port() == 0 && udp => return Err(Errno::EINVAL.into()),
+            (Some(SockAddr::Ip(to)), _) => {
+                own_if_unspecified(self.inward(socket, *to, Errno::ENETUNREACH)?)
+            }
             (Some(SockAddr::Unix(_)), _) => return Err(Errno::EAFNOSUPPORT.into()),
             (None, Some(peer)) => peer,
             (None, None) => return Err(Errno::EDESTADDRREQ.into()),
@@ -122,52 +131,129 @@ impl Host {
         if socket.shut_write {
             return Err(Failure::Errno(Errno::EPIPE, Cause::ClosedByProgram));
         }
-        if data.len() > MAX_PAYLOAD {
+        let wishes = self.wishes(control)?;
+        match &socket.body {
+            Body::Raw(_) => self.send_raw(now, id, data, to, &wishes),
+            Body::Ping(_) => self.send_ping(now, id, data, to, &wishes),
+            _ => self.send_udp(now, id, data, to, &wishes),
+        }
+    }
+
+    fn send_udp(
+        &mut self,
+        now: Instant,
+        id: SocketId,
+        data: &Bytes,
+        to: SocketAddr,
+        wishes: &Wishes,
+    ) -> Result<Ret, Failure> {
+        let most = if to.is_ipv4() { MAX_PAYLOAD } else { MAX_PAYLOAD_V6 };
+        if data.len() > most {
             return Err(Errno::EMSGSIZE.into());
         }
-        let local = socket.local;
-        let SocketOptions { broadcast, ttl, tos, .. } = socket.options;
-        let IpAddr::V4(ip) = to.ip() else { return Err(Errno::EAFNOSUPPORT.into()) };
-        let bound = local.map(|local| local.ip()).and_then(|ip| match ip {
-            IpAddr::V4(ip) if !ip.is_unspecified() => Some(ip),
-            _ => None,
-        });
-        // RFC 919: a program must ask for it.
-        if self.is_broadcast(to.ip()) && !broadcast {
-            return Err(Errno::EACCES.into());
-        }
-        let path = self.path(ip, bound)?;
-        if let Some((errno, cause)) = self.sockets.get_mut(id).and_then(|socket| socket.error.take()) {
-            return Err(Failure::Errno(errno, cause));
-        }
-        let port = match local {
-            Some(local) => local.port(),
-            None => {
-                let port = self.free_port(id)?;
-                self.set_local(id, SocketAddr::from((core::net::Ipv4Addr::UNSPECIFIED, port)));
-                port
-            }
-        };
-        let source = bound.unwrap_or(path.source);
-        let ttl = if ip.is_multicast() { 1 } else { ttl };
-        self.send_udp(now, (source, port), (ip, to.port()), data, Some((ttl, tos)))?;
+        let header = self.datagram_header(id, to, protocol::UDP, wishes)?;
+        self.take_error(id)?;
+        let port = self.name_for_sending(id)?;
+        let from = SocketAddr::new(header.source, port);
+        let header = Header { flow: flow_label(self.config.seed, from, to), ..header };
+        self.send_datagram_packet(now, id, to, &header, UDP_LEN + data.len(), |out| {
+            emit(from, to, data, out)
+        })?;
         Ok(Ret::Len(data.len()))
     }
 
+    /// The IP header of what a datagram socket sends to `to` (Linux `udp_sendmsg`, `ip6_datagram_dst_update`).
+    pub(super) fn datagram_header(
+        &self,
+        id: SocketId,
+        to: SocketAddr,
+        protocol: u8,
+        wishes: &Wishes,
+    ) -> Result<Header, Failure> {
+        let socket = self.sockets.get(id).ok_or(Errno::EBADF)?;
+        let (options, ip) = (&socket.options, to.ip());
+        let (v6, many) = (ip.is_ipv6(), ip.is_multicast());
+        let bound = socket.bound_for(ip)?;
+        let group = many.then(|| options.ip.group_iface[usize::from(v6)]).flatten();
+        let zones = [wishes.iface, zone(to), socket.local.and_then(zone), options.ip.device, group];
+        let iface = zones.into_iter().flatten().next();
+        let group_source = options.ip.group_source.filter(|_| many && !v6).map(IpAddr::V4);
+        // A socket that is bound to a group or a broadcast address sends from one of the host's own.
+        let source = wishes.source.or(bound.filter(|own| self.is_own(*own))).or(group_source);
+        let path = self.path(ip, source, iface)?;
+        // RFC 919: a program must ask for it.
+        if path.broadcast && !options.broadcast {
+            return Err(Errno::EACCES.into());
+        }
+        let ttl = match (many, v6) {
+            (true, _) => options.ip.group_ttl[usize::from(v6)],
+            (false, true) => options.ip.hops.unwrap_or(DEFAULT_TTL),
+            (false, false) => options.ttl,
+        };
+        let class = if v6 { options.ip.class } else { options.tos };
+        Ok(Header {
+            ttl: wishes.ttl.unwrap_or(ttl),
+            tos: wishes.tos.unwrap_or(class),
+            fragment: options.ip.fragment(v6),
+            iface,
+            loops: options.ip.group_loop[usize::from(v6)],
+            ..Header::new(source.unwrap_or(path.source), ip, protocol)
+        })
+    }
+
+    /// Sends what a datagram socket made; says on the error queue why it was too long.
+    pub(super) fn send_datagram_packet(
+        &mut self,
+        now: Instant,
+        id: SocketId,
+        to: SocketAddr,
+        header: &Header,
+        len: usize,
+        fill: impl FnOnce(&mut [u8]),
+    ) -> Result<(), Failure> {
+        let sent = self.send_packet(now, header, len, fill);
+        if sent == Err(Errno::EMSGSIZE.into()) {
+            let mtu = self.path(to.ip(), None, header.iface).map_or(0, |path| path.mtu);
+            self.local_error(id, to, mtu);
+        }
+        sent
+    }
+
+    /// The port that the socket sends from: the next free one, if it has none.
+    pub(super) fn name_for_sending(&mut self, id: SocketId) -> Result<u16, Failure> {
+        let socket = self.sockets.get(id).ok_or(Errno::EBADF)?;
+        if let Some(local) = socket.local {
+            return Ok(local.port());
+        }
+        let any = socket.any();
+        let port = self.free_port(id)?;
+        self.set_local(id, SocketAddr::new(any, port));
+        Ok(port)
+    }
+
+    /// What the next call hears, once.
+    pub(super) fn take_error(&mut self, id: SocketId) -> Result<(), Failure> {
+        match self.sockets.get_mut(id).and_then(|socket| socket.error.take()) {
+            Some((errno, cause)) => Err(Failure::Errno(errno, cause)),
+            None => Ok(()),
+        }
+    }
+
+    /// recv(2) and recvmsg(2). `room`: octets of buffer for ancillary data, if it was recvmsg(2).
     pub(crate) fn try_recv(
         &mut self,
         now: Instant,
         pending: &mut Pending,
-        len: usize,
+        (len, room): (usize, Option<usize>),
         flags: i32,
     ) -> Attempt {
         let Some(&id) = pending.sockets.first() else { return Errno::EBADF.into() };
-        if flags & MSG_ERRQUEUE != 0 {
-            return Errno::EAGAIN.into();
+        if flags & MSG_ERRQUEUE != 0 && self.has_error_queue(id) {
+            return self.recv_error(id, pending, len, room);
         }
         match self.sockets.get(id).map(|socket| &socket.body) {
             Some(Body::Tcp(_)) => self.recv_stream(now, id, pending, len, flags),
-            Some(Body::Udp(_)) => self.recv_datagram(id, len, flags),
+            Some(Body::Udp(_) | Body::Ping(_) | Body::Raw(_)) => self.recv_datagram(id, len, flags, room),
             Some(Body::Unix(_)) => self.recv_unix(id, pending, len, flags),
             None => Errno::EBADF.into(),
         }
@@ -231,18 +317,27 @@ impl Host {
         Attempt::again()
     }
 
-    fn recv_datagram(&mut self, id: SocketId, len: usize, flags: i32) -> Attempt {
+    /// recvmsg(2) with `MSG_ERRQUEUE` never blocks in Linux; a caller with a time-out of its own (Python) polls.
+    fn recv_error(&mut self, id: SocketId, pending: &Pending, len: usize, room: Option<usize>) -> Attempt {
+        match self.take_queued_error(id, len, room.unwrap_or(0)) {
+            Some(found) => Ok(found).into(),
+            None if pending.call.patience().is_none() => Errno::EAGAIN.into(),
+            None => Attempt::again(),
+        }
+    }
+
+    fn recv_datagram(&mut self, id: SocketId, len: usize, flags: i32, room: Option<usize>) -> Attempt {
         let Some(socket) = self.sockets.get_mut(id) else { return Errno::EBADF.into() };
         if let Some((errno, cause)) = socket.error.take() {
             return Attempt::Done(Err(Failure::Errno(errno, cause)));
         }
         let shut = socket.shut_read;
-        let Body::Udp(udp) = &mut socket.body else { return Errno::EBADF.into() };
+        let Some(queue) = socket.datagrams_mut() else { return Errno::EBADF.into() };
         let datagram = if flags & MSG_PEEK != 0 {
-            udp.queue.front().cloned()
+            queue.queue.front().cloned()
         } else {
-            let taken = udp.queue.pop_front();
-            udp.held -= taken.as_ref().map_or(0, |datagram| datagram.cost);
+            let taken = queue.queue.pop_front();
+            queue.held -= taken.as_ref().map_or(0, |datagram| datagram.cost);
             taken
         };
         match datagram {
@@ -250,7 +345,14 @@ impl Host {
                 let cut = datagram.data.len() > len;
                 let data = datagram.data.slice(..datagram.data.len().min(len));
                 let flags = if cut { MSG_TRUNC } else { 0 };
-                Ok(Ret::Data(data, Some(SockAddr::Ip(datagram.from)), flags)).into()
+                let from = Some(socket.outward(datagram.from));
+                match room {
+                    None => Ok(Ret::Data(data, from, flags)).into(),
+                    Some(room) => {
+                        let (control, short) = control::fit(of_datagram(socket, &datagram.meta), room);
+                        Ok(Ret::Message { data, from, flags: flags | short, control }).into()
+                    }
+                }
             }
             None if shut => Ok(Ret::Data(Bytes::new(), None, 0)).into(),
             None => Attempt::again(),

@@ -3,20 +3,28 @@
 
 mod bind;
 mod connect;
+mod control;
 mod data;
+mod errors;
 mod files;
+mod ip_options;
+mod names;
 mod options;
 mod poll;
+mod raw;
 mod stream;
 mod unix;
 mod wait;
 
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use bytes::Bytes;
 
+pub use control::Control;
+
 pub(crate) use bind::Ports;
+pub(crate) use errors::QueuedError;
 pub(crate) use files::Files;
 pub(crate) use options::SocketOptions;
 pub(crate) use stream::HeldSyn;
@@ -25,15 +33,17 @@ pub(crate) use wait::{Attempt, Pending};
 
 use crate::call::{CallId, Pid};
 use crate::errno::{Cause, Errno};
-use crate::event::SocketId;
+use crate::event::{IfaceId, SocketId};
 use crate::snapshot::TcpState;
 use crate::tcp::Tcb;
 use crate::time::Instant;
 
 pub(crate) const AF_UNIX: i32 = 1;
 pub(crate) const AF_INET: i32 = 2;
+pub(crate) const AF_INET6: i32 = 10;
 pub(crate) const SOCK_STREAM: i32 = 1;
 pub(crate) const SOCK_DGRAM: i32 = 2;
+pub(crate) const SOCK_RAW: i32 = 3;
 
 /// One socket: what Linux calls the open file description and its `struct sock`.
 #[derive(Clone, Debug)]
@@ -50,6 +60,8 @@ pub(crate) struct Socket {
     pub(crate) peer: Option<SocketAddr>,
     /// `SO_ERROR`: what the next call hears, once.
     pub(crate) error: Option<(Errno, Cause)>,
+    /// What `MSG_ERRQUEUE` reads.
+    pub(crate) errors: VecDeque<QueuedError>,
     pub(crate) shut_read: bool,
     pub(crate) shut_write: bool,
     /// Calls that sleep here, in the order they came.
@@ -63,7 +75,10 @@ pub(crate) struct Socket {
 #[derive(Clone, Debug)]
 pub(crate) enum Body {
     Tcp(Box<Tcp>),
-    Udp(Udp),
+    Udp(Datagrams),
+    /// An ICMP echo socket.
+    Ping(Datagrams),
+    Raw(Datagrams),
     Unix(Unix),
 }
 
@@ -114,11 +129,23 @@ pub(crate) struct Datagram {
     pub(crate) data: Bytes,
     /// What it takes of the receive buffer.
     pub(crate) cost: usize,
+    pub(crate) meta: Meta,
 }
 
-/// A UDP socket's queue.
+/// What ancillary data tells of a datagram.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Meta {
+    /// Where it was sent to, and our own address there.
+    pub(crate) to: IpAddr,
+    pub(crate) own: IpAddr,
+    pub(crate) iface: IfaceId,
+    pub(crate) ttl: u8,
+    pub(crate) tos: u8,
+}
+
+/// The queue of a UDP, ping or raw socket.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Udp {
+pub(crate) struct Datagrams {
     pub(crate) queue: VecDeque<Datagram>,
     /// Sum of the costs.
     pub(crate) held: usize,
@@ -136,6 +163,7 @@ impl Socket {
             bound: false,
             peer: None,
             error: None,
+            errors: VecDeque::new(),
             shut_read: false,
             shut_write: false,
             waiting: Vec::new(),
@@ -174,8 +202,16 @@ impl Socket {
         matches!(self.body, Body::Tcp(_))
     }
 
-    pub(crate) fn is_udp(&self) -> bool {
-        matches!(self.body, Body::Udp(_))
+    pub(crate) fn datagrams_mut(&mut self) -> Option<&mut Datagrams> {
+        match &mut self.body {
+            Body::Udp(queue) | Body::Ping(queue) | Body::Raw(queue) => Some(queue),
+            Body::Tcp(_) | Body::Unix(_) => None,
+        }
+    }
+
+    /// Whether it sends and receives datagrams of IP.
+    pub(crate) fn is_datagram(&self) -> bool {
+        matches!(self.body, Body::Udp(_) | Body::Ping(_) | Body::Raw(_))
     }
 }
 
@@ -205,6 +241,10 @@ pub(crate) struct Sockets {
     pub(crate) files: BTreeMap<Pid, Files>,
     pub(crate) tcp_ports: Ports,
     pub(crate) udp_ports: Ports,
+    /// Numbers of ping sockets.
+    pub(crate) ping_ports: Ports,
+    /// Raw sockets, in the order they were made.
+    pub(crate) raw: BTreeSet<SocketId>,
     /// Connections by local and remote end. Looked up only, never walked.
     pub(crate) connections: HashMap<(SocketAddr, SocketAddr), SocketId>,
     /// Listeners by port.

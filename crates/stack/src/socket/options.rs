@@ -4,6 +4,7 @@ use core::time::Duration;
 
 use bytes::Bytes;
 
+use super::ip_options::{IPPROTO_IP, IpOptions, Value};
 use super::{Body, Socket};
 use crate::call::Ret;
 use crate::errno::{Errno, Failure};
@@ -13,7 +14,6 @@ use crate::snapshot::TcpState;
 use crate::tcp::Settings;
 use crate::time::Instant;
 
-const IPPROTO_IP: i32 = 0;
 const SOL_SOCKET: i32 = 1;
 const IPPROTO_TCP: i32 = 6;
 
@@ -36,6 +36,7 @@ pub(crate) struct SocketOptions {
     /// `SO_RCVBUF`, `SO_SNDBUF` as getsockopt shows them: twice what was asked for.
     pub(crate) recv_buffer: Option<usize>,
     pub(crate) send_buffer: Option<usize>,
+    pub(crate) ip: IpOptions,
     pub(crate) tcp: Settings,
     /// Options that are kept for the program, and change nothing here: level, name, value.
     other: Vec<(i32, i32, Bytes)>,
@@ -52,6 +53,7 @@ impl Default for SocketOptions {
             tos: 0,
             recv_buffer: None,
             send_buffer: None,
+            ip: IpOptions::default(),
             tcp: Settings::default(),
             other: Vec::new(),
         }
@@ -72,14 +74,7 @@ const KEPT: &[(i32, i32, i32)] = &[
     (SOL_SOCKET, 18, 1),  // SO_RCVLOWAT
     (SOL_SOCKET, 29, 0),  // SO_TIMESTAMP
     (SOL_SOCKET, 36, 0),  // SO_MARK
-    (IPPROTO_IP, 8, 0),   // IP_PKTINFO
-    (IPPROTO_IP, 10, 1),  // IP_MTU_DISCOVER
-    (IPPROTO_IP, 11, 0),  // IP_RECVERR
-    (IPPROTO_IP, 12, 0),  // IP_RECVTTL
-    (IPPROTO_IP, 13, 0),  // IP_RECVTOS
     (IPPROTO_IP, 24, 0),  // IP_BIND_ADDRESS_NO_PORT
-    (IPPROTO_IP, 33, 1),  // IP_MULTICAST_TTL
-    (IPPROTO_IP, 34, 1),  // IP_MULTICAST_LOOP
     (IPPROTO_TCP, 9, 0),  // TCP_DEFER_ACCEPT
     (IPPROTO_TCP, 10, 0), // TCP_WINDOW_CLAMP
     (IPPROTO_TCP, 12, 1), // TCP_QUICKACK
@@ -94,8 +89,11 @@ impl Host {
         name: i32,
         len: usize,
     ) -> Result<Ret, Failure> {
+        let socket = self.sockets.get(id).ok_or(Errno::EBADF)?;
+        let of_ip = self.read_ip_option(socket, level, name);
         let socket = self.sockets.get_mut(id).ok_or(Errno::EBADF)?;
         let value = match (level, name) {
+            _ if of_ip.is_some() => of_ip.unwrap_or(Err(Errno::ENOPROTOOPT))?,
             (SOL_SOCKET, 4) => {
                 // SO_ERROR reads and clears.
                 Value::Int(socket.error.take().map_or(0, |(errno, _)| errno as i32))
@@ -123,6 +121,9 @@ impl Host {
         name: i32,
         value: &Bytes,
     ) -> Result<Ret, Failure> {
+        if let Some(result) = self.write_ip_option(now, id, (level, name), value) {
+            return result.map(|()| Ret::Unit);
+        }
         let socket = self.sockets.get_mut(id).ok_or(Errno::EBADF)?;
         write(socket, level, name, value)?;
         let settings = socket.options.tcp.clone();
@@ -133,11 +134,6 @@ impl Host {
         }
         Ok(Ret::Unit)
     }
-}
-
-enum Value {
-    Int(i32),
-    Bytes(Bytes),
 }
 
 fn read(socket: &Socket, level: i32, name: i32) -> Result<Value, Errno> {
@@ -163,8 +159,6 @@ fn read(socket: &Socket, level: i32, name: i32) -> Result<Value, Errno> {
         (SOL_SOCKET, 30) => i32::from(socket.tcp().is_some_and(|tcp| tcp.listener.is_some())),
         (SOL_SOCKET, 38) => socket.protocol,
         (SOL_SOCKET, 39) => socket.family,
-        (IPPROTO_IP, 1) => i32::from(options.tos),
-        (IPPROTO_IP, 2) => i32::from(options.ttl),
         (IPPROTO_TCP, _) if !socket.is_tcp() => return Err(Errno::EOPNOTSUPP),
         (IPPROTO_TCP, 1) => i32::from(options.tcp.nodelay),
         (IPPROTO_TCP, 2) => socket.tcb().map_or(536, |tcb| i32::try_from(tcb.max_segment()).unwrap_or(536)),
@@ -245,14 +239,6 @@ fn write(socket: &mut Socket, level: i32, name: i32, value: &Bytes) -> Result<()
         }
         (SOL_SOCKET, 9) => options.tcp.keepalive = on,
         (SOL_SOCKET, 15) => options.reuse_port = on,
-        (IPPROTO_IP, 1) => options.tos = int as u8,
-        (IPPROTO_IP, 2) => {
-            options.ttl = match int {
-                -1 => crate::ip::DEFAULT_TTL,
-                1..=255 => int as u8,
-                _ => return Err(Errno::EINVAL),
-            }
-        }
         (IPPROTO_TCP, _) if !is_tcp => return Err(Errno::EOPNOTSUPP),
         (IPPROTO_TCP, 1) => options.tcp.nodelay = on,
         (IPPROTO_TCP, 3) => options.tcp.cork = on,

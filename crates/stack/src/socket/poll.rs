@@ -40,12 +40,12 @@ impl Host {
         let Some(socket) = self.sockets.get(id) else { return POLLNVAL };
         match &socket.body {
             Body::Tcp(_) => tcp_readiness(socket),
-            Body::Udp(udp) => {
+            Body::Udp(udp) | Body::Ping(udp) | Body::Raw(udp) => {
                 let mut events = POLLOUT | POLLWRNORM;
                 if !udp.queue.is_empty() {
                     events |= POLLIN | POLLRDNORM;
                 }
-                if socket.error.is_some() {
+                if socket.error.is_some() || !socket.errors.is_empty() {
                     events |= POLLERR;
                 }
                 if socket.shut_read {

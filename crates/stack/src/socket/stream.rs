@@ -1,15 +1,16 @@
 //! Between TCP sockets and their TCBs: which socket a segment is for, what a TCB did, SYN and accept queues.
 
-use core::net::{IpAddr, SocketAddr};
+use core::net::SocketAddr;
 
 use bytes::Bytes;
-use smoltcp::wire::{IpAddress, IpProtocol, TcpPacket};
+use smoltcp::wire::{IpAddress, TcpPacket};
 
 use super::{Body, Phase, SOCK_STREAM, Socket, Tcp};
-use crate::errno::{Cause, Errno};
-use crate::event::{Demux, DropReason, HostEvent, SocketId};
+use crate::addr::{endpoint, zone};
+use crate::errno::{Cause, Errno, Failure};
+use crate::event::{Demux, DropReason, HostEvent, IfaceId, SocketId};
 use crate::host::{Host, Intercept, InterceptId, TimerKey};
-use crate::ip::{Arrived, Header};
+use crate::ip::{Arrived, DEFAULT_TTL, Fragment, Header, protocol};
 use crate::rng;
 use crate::snapshot::TcpState;
 use crate::tcp::{Fail, Note, Params, Segment, Seq, Tcb, reset_for};
@@ -32,11 +33,7 @@ pub(crate) struct HeldSyn {
 
 impl Host {
     pub(crate) fn receive_tcp(&mut self, now: Instant, arrived: &Arrived) {
-        let (IpAddr::V4(source), IpAddr::V4(destination)) =
-            (IpAddr::V4(arrived.source), IpAddr::V4(arrived.destination))
-        else {
-            return;
-        };
+        let (source, destination) = (arrived.source, arrived.destination);
         let Ok(packet) = TcpPacket::new_checked(arrived.payload.as_ref()) else {
             return self.drop_packet(DropReason::Malformed);
         };
@@ -44,11 +41,12 @@ impl Host {
         if arrived.to_many {
             return self.drop_packet(DropReason::NotForThisHost);
         }
-        if !packet.verify_checksum(&IpAddress::Ipv4(source), &IpAddress::Ipv4(destination)) {
+        if !packet.verify_checksum(&IpAddress::from(source), &IpAddress::from(destination)) {
             return self.drop_packet(DropReason::BadChecksum);
         }
-        let peer = SocketAddr::from((source, packet.src_port()));
-        let local = SocketAddr::from((destination, packet.dst_port()));
+        let iface = arrived.iface;
+        let peer = endpoint(source, packet.src_port(), iface);
+        let local = endpoint(destination, packet.dst_port(), iface);
         let Some(segment) = Segment::parse(&arrived.payload) else {
             return self.drop_packet(DropReason::Malformed);
         };
@@ -56,7 +54,7 @@ impl Host {
         if let Some(id) = connection {
             // A new connection takes the place of one in TIME-WAIT.
             if self.sockets.get(id).and_then(Socket::tcb).is_some_and(|tcb| tcb.may_be_reopened_by(&segment))
-                && self.listener_for(local).is_some()
+                && self.listener_for(peer, local, iface).is_some()
             {
                 if let Some(tcb) = self.sockets.get_mut(id).and_then(|socket| socket.tcb_mut()) {
                     tcb.give_up();
@@ -66,7 +64,8 @@ impl Host {
             }
         }
         let foreign = self.config.any_ip && !self.is_own(arrived.destination);
-        let listener = if connection.is_none() && !foreign { self.listener_for(local) } else { None };
+        let listener =
+            if connection.is_none() && !foreign { self.listener_for(peer, local, iface) } else { None };
         let chosen = connection.or(listener);
         let passed_over = self.sockets.tcp_ports.others(local.port(), chosen, MAX_PASSED_OVER);
         if !foreign || chosen.is_some() {
@@ -91,15 +90,16 @@ impl Host {
         }
     }
 
-    /// The listener for a local end: one bound to the address before one bound to 0.0.0.0.
-    fn listener_for(&self, local: SocketAddr) -> Option<SocketId> {
-        let candidates = self.sockets.listeners.get(&local.port())?;
-        let bound_to = |ip: IpAddr| {
-            candidates.iter().copied().find(|id| {
-                self.sockets.get(*id).and_then(|socket| socket.local).is_some_and(|bound| bound.ip() == ip)
-            })
-        };
-        bound_to(local.ip()).or_else(|| bound_to(IpAddr::V4(core::net::Ipv4Addr::UNSPECIFIED)))
+    /// The listener for a local end: the most specific one, of equals the first.
+    fn listener_for(&self, peer: SocketAddr, local: SocketAddr, iface: IfaceId) -> Option<SocketId> {
+        let mut best: Option<(u32, SocketId)> = None;
+        for id in self.sockets.listeners.get(&local.port())? {
+            let score = self.sockets.get(*id).and_then(|socket| socket.fit(peer, local, iface));
+            if let Some(score) = score.filter(|score| best.is_none_or(|(best, _)| *score > best)) {
+                best = Some((score, *id));
+            }
+        }
+        best.map(|(_, id)| id)
     }
 
     fn segment_for_connection(&mut self, now: Instant, id: SocketId, segment: &Segment) {
@@ -116,8 +116,15 @@ impl Host {
                 return self.drop_packet(DropReason::AcceptQueueFull);
             }
         }
+        let peer = self.sockets.get(id).and_then(|socket| socket.peer);
+        let mut progress = false;
         if let Some(tcb) = self.sockets.get_mut(id).and_then(|socket| socket.tcb_mut()) {
+            let before = tcb.acknowledged();
             tcb.on_segment(now, segment);
+            progress = tcb.acknowledged() != before;
+        }
+        if let Some(peer) = peer.filter(|_| progress) {
+            self.confirm_neighbour(now, peer.ip(), zone(peer));
         }
         self.flush(now, id);
     }
@@ -168,9 +175,11 @@ impl Host {
         peer: SocketAddr,
         syn: &Segment,
     ) -> SocketId {
-        let mut socket = Socket::new(super::AF_INET, SOCK_STREAM, 6, Body::Tcp(Box::default()));
+        let family = if peer.is_ipv4() { super::AF_INET } else { super::AF_INET6 };
+        let mut socket = Socket::new(family, SOCK_STREAM, 6, Body::Tcp(Box::default()));
         if let Some(listener) = listener.and_then(|id| self.sockets.get(id)) {
             socket.options = listener.options.clone();
+            socket.family = listener.family;
         }
         socket.peer = Some(peer);
         let child = self.sockets.insert(socket);
@@ -186,10 +195,7 @@ impl Host {
     }
 
     fn path_mtu(&self, peer: SocketAddr) -> usize {
-        match peer.ip() {
-            IpAddr::V4(ip) => self.path(ip, None).map_or(1500, |path| path.mtu),
-            IpAddr::V6(_) => 1500,
-        }
+        self.path(peer.ip(), None, zone(peer)).map_or(1500, |path| path.mtu)
     }
 
     /// RFC 6528: the ISS is a clock of 4 us plus a keyed hash of the four numbers.
@@ -209,7 +215,7 @@ impl Host {
             profile: self.config.profile,
             iss: Seq((hash as u32).wrapping_add((now.as_nanos() / 4_000) as u32)),
             timestamp_offset: offset as u32,
-            mss: u32::try_from(mtu.saturating_sub(40)).unwrap_or(u32::MAX).clamp(88, 65_495),
+            mss: u32::try_from(mtu.saturating_sub(heads(peer))).unwrap_or(u32::MAX).clamp(88, 65_495),
             settings,
         }
     }
@@ -252,24 +258,47 @@ impl Host {
         (ttl, tos): (u8, u8),
         segment: &Segment,
     ) {
-        let (IpAddr::V4(from), IpAddr::V4(to)) = (local.ip(), peer.ip()) else { return };
-        let header = Header { ttl, tos, dont_fragment: true, ..Header::new(from, to, IpProtocol::Tcp) };
-        let emit = |out: &mut [u8]| segment.emit((from, local.port()), (to, peer.port()), out);
         // Without a route the segment is lost, and its timer goes on.
-        let _ = self.send_packet(now, &header, segment.wire_len(), emit);
+        let _ = self.try_segment(now, (local, peer), (ttl, tos), None, segment);
+    }
+
+    fn try_segment(
+        &mut self,
+        now: Instant,
+        (local, peer): (SocketAddr, SocketAddr),
+        (ttl, tos): (u8, u8),
+        device: Option<IfaceId>,
+        segment: &Segment,
+    ) -> Result<(), Failure> {
+        let header = Header {
+            ttl,
+            tos,
+            flow: crate::udp::flow_label(self.config.seed, local, peer),
+            fragment: Fragment::Do,
+            iface: zone(peer).or(device),
+            ..Header::new(local.ip(), peer.ip(), protocol::TCP)
+        };
+        self.send_packet(now, &header, segment.wire_len(), |out| segment.emit(local, peer, out))
     }
 
     /// Takes what a TCB has made: sends segments, reports notes, keeps tables and timers true, wakes those who wait.
     pub(crate) fn flush(&mut self, now: Instant, id: SocketId) {
         let Some(socket) = self.sockets.get_mut(id) else { return };
         let (Some(local), Some(peer)) = (socket.local, socket.peer) else { return };
-        let ttl_tos = (socket.options.ttl, socket.options.tos);
+        let options = &socket.options;
+        let ttl_tos = match peer {
+            SocketAddr::V4(_) => (options.ttl, options.tos),
+            SocketAddr::V6(_) => (options.ip.hops.unwrap_or(DEFAULT_TTL), options.ip.class),
+        };
+        let device = options.ip.device;
         let Some(tcb) = socket.tcb_mut() else { return };
         let segments = core::mem::take(&mut tcb.out);
         let notes = core::mem::take(&mut tcb.notes);
         let (state, deadline) = (tcb.state(), tcb.deadline());
+        let mut too_long = false;
         for segment in &segments {
-            self.send_segment(now, local, peer, ttl_tos, segment);
+            let sent = self.try_segment(now, (local, peer), ttl_tos, device, segment);
+            too_long |= sent == Err(Errno::EMSGSIZE.into());
         }
         for note in notes {
             self.report(id, local, peer, note);
@@ -278,6 +307,9 @@ impl Host {
         self.wake(id);
         if state == TcpState::Closed {
             self.connection_closed(id, local, peer);
+        } else if too_long {
+            // Somebody else has found out that the way is narrower (Linux `tcp_sync_mss`).
+            self.shrink_segments(now, id, peer, self.path_mtu(peer));
         }
     }
 
@@ -375,12 +407,23 @@ impl Host {
         local: SocketAddr,
         peer: SocketAddr,
         seq: u32,
-        mtu: u16,
+        mtu: u32,
     ) {
         let Some(&id) = self.sockets.connections.get(&(local, peer)) else { return };
-        let tcb = self.sockets.get_mut(id).and_then(|socket| socket.tcb_mut());
-        if let Some(tcb) = tcb.filter(|tcb| tcb.has_in_flight(Seq(seq))) {
-            tcb.reduce_mtu(now, u32::from(mtu));
+        let tcb = self.sockets.get(id).and_then(|socket| socket.tcb());
+        if tcb.is_some_and(|tcb| tcb.has_in_flight(Seq(seq))) {
+            self.lower_path_mtu(now, peer.ip(), mtu);
+            self.shrink_segments(now, id, peer, self.path_mtu(peer));
+        }
+    }
+
+    fn shrink_segments(&mut self, now: Instant, id: SocketId, peer: SocketAddr, mtu: usize) {
+        let Some(tcb) = self.sockets.get_mut(id).and_then(|socket| socket.tcb_mut()) else { return };
+        // The TCB reckons with the heads of IPv4.
+        let mtu = u32::try_from(mtu.saturating_sub(heads(peer) - 40)).unwrap_or(u32::MAX);
+        let before = tcb.max_segment();
+        tcb.reduce_mtu(now, mtu);
+        if tcb.max_segment() < before {
             self.flush(now, id);
         }
     }
@@ -404,7 +447,11 @@ impl Host {
         let connecting = matches!(tcp.state(), TcpState::SynSent | TcpState::SynReceived);
         if !connecting {
             // RFC 1122 4.2.3.9: only a hint, the connection may recover.
-            tcp.soft_error = Some(error);
+            tcp.soft_error = Some(error.clone());
+            if socket.options.ip.recverr(peer.is_ipv6()) {
+                socket.error = Some(error);
+                self.wake(id);
+            }
             return;
         }
         tcp.ended = Some(error.1.clone());
@@ -414,4 +461,9 @@ impl Host {
         socket.error = Some(error);
         self.flush(now, id);
     }
+}
+
+/// Octets of the IP and TCP headers on the way to `peer`.
+const fn heads(peer: SocketAddr) -> usize {
+    if peer.is_ipv4() { 40 } else { 60 }
 }

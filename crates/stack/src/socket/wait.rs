@@ -32,7 +32,9 @@ impl Pending {
         if self.taken > 0 {
             return Some(Ret::Len(self.taken));
         }
-        (!self.read.is_empty()).then(|| Ret::Data(self.read.concat().into(), None, 0))
+        let data = (!self.read.is_empty()).then(|| Ret::Data(self.read.concat().into(), None, 0));
+        let message = matches!(self.call, Call::RecvMsg { .. });
+        data.map(|data| if message { data.into_message() } else { data })
     }
 }
 
@@ -46,6 +48,14 @@ pub(crate) enum Attempt {
 impl Attempt {
     pub(crate) fn again() -> Attempt {
         Attempt::Wait(Err(Errno::EAGAIN.into()))
+    }
+
+    /// As recvmsg(2) is answered.
+    pub(crate) fn into_message(self) -> Attempt {
+        match self {
+            Attempt::Done(result) => Attempt::Done(result.map(Ret::into_message)),
+            Attempt::Wait(result) => Attempt::Wait(result.map(Ret::into_message)),
+        }
     }
 }
 
@@ -66,7 +76,11 @@ impl Call {
     pub(crate) fn patience(&self) -> Option<Duration> {
         const MSG_DONTWAIT: i32 = 0x40;
         match self {
-            Call::Send { flags, .. } | Call::SendTo { flags, .. } | Call::Recv { flags, .. }
+            Call::Send { flags, .. }
+            | Call::SendTo { flags, .. }
+            | Call::SendMsg { flags, .. }
+            | Call::Recv { flags, .. }
+            | Call::RecvMsg { flags, .. }
                 if flags & MSG_DONTWAIT != 0 =>
             {
                 Some(Duration::ZERO)
@@ -76,6 +90,8 @@ impl Call {
             | Call::Send { timeout, .. }
             | Call::SendTo { timeout, .. }
             | Call::Recv { timeout, .. }
+            | Call::SendMsg { timeout, .. }
+            | Call::RecvMsg { timeout, .. }
             | Call::Poll { timeout, .. } => *timeout,
             _ => Some(Duration::ZERO),
         }

@@ -412,6 +412,11 @@ impl Tcb {
         newer || syn.seq.gt(self.rcv_nxt)
     }
 
+    /// Up to here the peer has everything of ours: `SND.UNA`.
+    pub(crate) fn acknowledged(&self) -> Seq {
+        self.snd_una
+    }
+
     fn synchronized(&self) -> bool {
         !matches!(self.state, TcpState::Closed | TcpState::Listen | TcpState::SynSent | TcpState::SynReceived)
     }

@@ -1,6 +1,6 @@
 //! One TCP segment, typed: what a header says, and its payload.
 
-use core::net::Ipv4Addr;
+use core::net::SocketAddr;
 
 use bytes::Bytes;
 use smoltcp::wire::{IpAddress, TcpPacket, TcpSeqNumber};
@@ -114,11 +114,11 @@ impl Segment {
     }
 
     /// Writes it with its checksum into `out`, which is [`Segment::wire_len`] octets long.
-    pub(crate) fn emit(&self, from: (Ipv4Addr, u16), to: (Ipv4Addr, u16), out: &mut [u8]) {
+    pub(crate) fn emit(&self, from: SocketAddr, to: SocketAddr, out: &mut [u8]) {
         let header_len = 20 + self.options.len();
         let mut packet = TcpPacket::new_unchecked(out);
-        packet.set_src_port(from.1);
-        packet.set_dst_port(to.1);
+        packet.set_src_port(from.port());
+        packet.set_dst_port(to.port());
         packet.set_seq_number(TcpSeqNumber(self.seq.0 as i32));
         packet.set_ack_number(TcpSeqNumber(if self.flags.ack { self.ack.0 as i32 } else { 0 }));
         packet.clear_flags();
@@ -132,7 +132,7 @@ impl Segment {
         packet.set_urgent_at(0);
         self.options.emit(packet.options_mut());
         self.payload.copy_to(packet.payload_mut());
-        packet.fill_checksum(&IpAddress::Ipv4(from.0), &IpAddress::Ipv4(to.0));
+        packet.fill_checksum(&IpAddress::from(from.ip()), &IpAddress::from(to.ip()));
     }
 }
 

@@ -126,11 +126,17 @@ fn unknown_families_types_and_protocols() {
         (99, 1, 0, Errno::EAFNOSUPPORT),
         (2, 1, 17, Errno::EPROTONOSUPPORT),
         (2, 5, 0, Errno::ESOCKTNOSUPPORT),
-        (2, 3, 1, Errno::EPERM),
+        (2, 3, 0, Errno::EPROTONOSUPPORT),
+        (2, 3, 300, Errno::EINVAL),
+        (2, 2, 58, Errno::EPROTONOSUPPORT),
+        (10, 2, 1, Errno::EPROTONOSUPPORT),
     ] {
         let answer = net.now(0, Call::Socket { family, kind, protocol });
         assert_eq!(errno(answer), expected, "{family} {kind} {protocol}");
     }
+    let mut net = Net::with(vec![HostConfig { privileged_ports: false, ..HostConfig::default() }]);
+    let raw = net.now(0, Call::Socket { family: 2, kind: 3, protocol: 1 });
+    assert_eq!(errno(raw), Errno::EPERM, "raw sockets are for the privileged");
 }
 
 #[test]

@@ -110,6 +110,10 @@ fn lengths_and_broadcast_have_rules() {
     let fd = net.socket(0, DGRAM);
     assert_eq!(errno(send_to(&mut net, 0, fd, &[0; 65_508], "10.0.0.2:9")), Errno::EMSGSIZE);
     assert_eq!(errno(send_to(&mut net, 0, fd, b"x", "10.0.0.255:9")), Errno::EACCES);
+    // Linux looks for the way first, and without a default route there is none.
+    assert_eq!(errno(send_to(&mut net, 0, fd, b"x", "255.255.255.255:9")), Errno::ENETUNREACH);
+    let everything = IpCidr { address: "0.0.0.0".parse().unwrap(), prefix_len: 0 };
+    net.hosts[0].add_route(everything, None, IfaceId(1));
     assert_eq!(errno(send_to(&mut net, 0, fd, b"x", "255.255.255.255:9")), Errno::EACCES);
     assert_eq!(errno(send_to(&mut net, 0, fd, b"x", "10.0.0.2:0")), Errno::EINVAL);
 }
@@ -196,7 +200,7 @@ fn three_datagrams_wait_for_one_answer_of_arp() {
     for text in ["a", "b", "c"] {
         assert_eq!(bytes(net.try_recv(1, server, 9)), text);
     }
-    assert_eq!(net.hosts[0].snapshot().neighbours, [ArpEntry { address: ip(1), mac: Some(mac(1)) }]);
+    assert_eq!(net.hosts[0].snapshot().neighbours, [ArpEntry { address: ip(1), iface: IfaceId(1), mac: Some(mac(1)), state: NeighbourState::Reachable }]);
 }
 
 #[test]
