@@ -3,7 +3,7 @@
 use core::net::IpAddr;
 use core::time::Duration;
 
-use socketlab_stack::{IpCidr, MacAddr, Profile};
+use socketlab_stack::{FilterRule, IpCidr, MacAddr, NatKind, PortForward, Profile};
 
 use crate::command::Deed;
 use crate::link::LinkParams;
@@ -78,6 +78,8 @@ pub struct WorldBuilder {
     pub(crate) programs: Vec<Program>,
     pub(crate) services: Vec<Service>,
     pub(crate) resolvers: Vec<(NodeId, IpAddr)>,
+    pub(crate) nats: Vec<(NodeId, usize, NatKind, Vec<PortForward>)>,
+    pub(crate) firewalls: Vec<(NodeId, Vec<FilterRule>)>,
 }
 
 impl WorldBuilder {
@@ -95,6 +97,8 @@ impl WorldBuilder {
             programs: Vec::new(),
             services: Vec::new(),
             resolvers: Vec::new(),
+            nats: Vec::new(),
+            firewalls: Vec::new(),
         }
     }
 
@@ -150,6 +154,21 @@ impl WorldBuilder {
     /// A hub.
     pub fn hub(&mut self, name: &str) -> NodeId {
         self.node(name, NodeKind::Hub)
+    }
+
+    /// A router: it passes packets on.
+    pub fn router(&mut self, name: &str) -> NodeId {
+        self.node(name, NodeKind::Router)
+    }
+
+    /// A router translates addresses. `outside`: which of its links, from 0, leads to the outside.
+    pub fn nat(&mut self, node: NodeId, outside: usize, kind: NatKind, forwards: Vec<PortForward>) {
+        self.nats.push((node, outside, kind, forwards));
+    }
+
+    /// The packet filter of a host or router.
+    pub fn firewall(&mut self, node: NodeId, rules: Vec<FilterRule>) {
+        self.firewalls.push((node, rules));
     }
 
     /// A gateway to the real world.

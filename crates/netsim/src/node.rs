@@ -75,7 +75,7 @@ impl World {
             Body::Hub => (0..ports.len()).filter(|other| *other != port).collect(),
             Body::Host(host) => {
                 let Some(iface) = host.ifaces.get(port).copied() else { return };
-                host.host.handle_frame(now, iface, bytes);
+                host.host.handle_frame_tagged(now, iface, bytes, packet.0);
                 self.drain(node, None, Some(frame));
                 return;
             }
@@ -109,10 +109,10 @@ impl World {
                 } else {
                     self.record_host_event(node, event, frame);
                 }
-            } else if let Some((iface, bytes)) = host.poll_transmit(now) {
+            } else if let Some((iface, bytes, passed)) = host.poll_transmit_tagged(now) {
                 // What a host says to itself (`lo`) stays inside its stack.
                 if let Some(port) = ports.get(&iface).copied() {
-                    self.send_from(node, port, bytes, cause);
+                    self.send_from(node, port, bytes, cause, passed.map(PacketId));
                 }
             } else if let Some((call, result)) = host.poll_completion() {
                 self.completed(call, result);
@@ -139,10 +139,17 @@ impl World {
         }
     }
 
-    /// A new packet leaves a host.
-    fn send_from(&mut self, node: NodeId, port: usize, bytes: Bytes, cause: Option<CallId>) {
-        let packet = PacketId(self.next_packet);
-        self.next_packet += 1;
+    /// A packet leaves a host: a new one, or one that it passes on.
+    fn send_from(
+        &mut self,
+        node: NodeId,
+        port: usize,
+        bytes: Bytes,
+        cause: Option<CallId>,
+        passed: Option<PacketId>,
+    ) {
+        let packet = passed.unwrap_or(PacketId(self.next_packet));
+        self.next_packet = self.next_packet.max(packet.0 + 1);
         let end = self.nodes.get(node.0 as usize).and_then(|n| n.ports.get(port)).copied();
         if let Some((link, side)) = end {
             self.send_on(link, side, Waiting { frame: None, packet, bytes, cause });
@@ -167,6 +174,12 @@ impl World {
                 // A copy of its own broadcast that a host hears came in no frame.
                 let Some(frame) = frame else { return };
                 RecordKind::Demux { node, frame, chosen: demux.chosen, passed_over: demux.passed_over }
+            }
+            HostEvent::Filtered { rule, direction, action } => {
+                RecordKind::Filtered { node, frame, rule: rule as u32, direction, action }
+            }
+            HostEvent::Translated { before, after, new } => {
+                RecordKind::Translated { node, frame, ends: Box::new((before, after)), new }
             }
             HostEvent::Dropped { reason } => RecordKind::Dropped { node, frame, reason },
             HostEvent::Retransmitted { socket, seq, len, attempt } => {

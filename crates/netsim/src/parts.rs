@@ -2,7 +2,7 @@
 
 use core::net::IpAddr;
 
-use socketlab_stack::{Host, HostConfig, IfaceId};
+use socketlab_stack::{Host, HostConfig, IfaceId, NatConfig};
 
 use crate::builder::{End, Program, WorldBuilder};
 use crate::link::{Direction, Link};
@@ -40,6 +40,8 @@ pub(crate) fn assemble(builder: WorldBuilder) -> Parts {
         services,
         resolvers,
         announcers,
+        nats,
+        firewalls,
     } = builder;
     let mut prng = Prng::new(seed);
     let mut nodes: Vec<Node> = topology
@@ -90,6 +92,24 @@ pub(crate) fn assemble(builder: WorldBuilder) -> Parts {
             directions: [Direction::default(), Direction::default()],
             cut: false,
         });
+    }
+
+    for (id, node) in (0u32..).zip(&mut nodes) {
+        if let (Body::Host(host), Some(NodeKind::Router)) = (&mut node.body, topology.kind(NodeId(id))) {
+            host.host.set_forwarding(true);
+        }
+    }
+    for (node, port, kind, forwards) in nats {
+        if let Some(Node { body: Body::Host(host), .. }) = nodes.get_mut(node.0 as usize)
+            && let Some(outside) = host.ifaces.get(port).copied()
+        {
+            host.host.set_nat(Some(NatConfig { kind, outside, forwards }));
+        }
+    }
+    for (node, rules) in firewalls {
+        if let Some(Node { body: Body::Host(host), .. }) = nodes.get_mut(node.0 as usize) {
+            host.host.set_firewall(rules);
+        }
     }
 
     for (link, from, nth, deed) in catches {

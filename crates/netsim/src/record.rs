@@ -5,7 +5,10 @@ use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use core::time::Duration;
 
 use bytes::Bytes;
-use socketlab_stack::{CallId, Cause, DropReason, Instant, IpCidr, Pid, SocketId, TcpState, TimerKind};
+use socketlab_stack::{
+    CallId, Cause, Direction, DropReason, FilterAction, Instant, IpCidr, Pid, SocketId, TcpState, TimerKind,
+    Tuple,
+};
 
 use crate::command::Change;
 
@@ -131,6 +134,22 @@ pub enum RecordKind {
         frame: FrameId,
         chosen: Option<SocketId>,
         passed_over: Vec<SocketId>,
+    },
+    /// A rule of the packet filter (by its place, from 0) decided about a packet.
+    Filtered {
+        node: NodeId,
+        frame: Option<FrameId>,
+        rule: u32,
+        direction: Direction,
+        action: FilterAction,
+    },
+    /// A NAT gave a packet other ends; what leaves is a new packet. `ends`: before and after. `new`: with it a
+    /// conversation begins.
+    Translated {
+        node: NodeId,
+        frame: Option<FrameId>,
+        ends: Box<(Tuple, Tuple)>,
+        new: bool,
     },
     Dropped {
         node: NodeId,

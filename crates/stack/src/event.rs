@@ -4,6 +4,7 @@ use core::net::SocketAddr;
 
 use bytes::Bytes;
 
+use crate::forward::{Direction, FilterAction, Tuple};
 use crate::snapshot::TcpState;
 use crate::time::Instant;
 
@@ -46,6 +47,12 @@ pub enum DropReason {
     ReassemblyTimedOut,
     /// Duplicate address detection (RFC 4862 5.4): another host has the address.
     DuplicateAddress,
+    /// Longer than the next link takes, and it may not be cut.
+    TooBig,
+    /// Came to a NAT from outside, for nobody inside; or the NAT has no room.
+    NoMapping,
+    /// A rule of the packet filter.
+    Firewall,
 }
 
 /// Which socket an arriving segment or datagram was given to, and by which rule.
@@ -73,6 +80,10 @@ pub enum HostEvent {
     Loopback { packet: Bytes },
     /// An arriving packet was given to a socket, or to none.
     Demux(Demux),
+    /// A rule of the packet filter (by its place, from 0) decided about a packet.
+    Filtered { rule: usize, direction: Direction, action: FilterAction },
+    /// A NAT gave a packet other ends. `new`: with it a conversation begins.
+    Translated { before: Tuple, after: Tuple, new: bool },
     /// Something was dropped inside the host.
     Dropped { reason: DropReason },
     /// A segment was sent again.

@@ -15,6 +15,7 @@
 //! | `ip` | IPv4 and IPv6: interfaces, routes, packets in and out, fragments, path MTU, `lo` |
 //! | `neighbour` | the neighbour table of both families, and packets that wait for an answer |
 //! | `arp`, `ndp` | who has this address? for IPv4 and for IPv6; router advertisements |
+//! | `forward` | routers: packets for others, address translation; the packet filter |
 //! | `groups` | multicast groups, IGMP and MLD |
 //!
 //! Left out on purpose: a clock, random numbers, threads. Time and bytes come in; frames, deadlines and events are
@@ -25,6 +26,7 @@ mod arp;
 mod call;
 mod errno;
 mod event;
+mod forward;
 mod groups;
 mod host;
 mod icmp;
@@ -42,6 +44,10 @@ pub use addr::{IpCidr, MacAddr, SockAddr};
 pub use call::{Call, CallId, Fd, Outcome, Pid, Ret};
 pub use errno::{Cause, Errno, Failure};
 pub use event::{Demux, DropReason, HostEvent, IfaceId, SocketId, TimerKind};
+pub use forward::{
+    ConnState, Direction, FilterAction, FilterRule, NatConfig, NatEntry, NatKind, PortForward, RuleSnapshot,
+    Tuple,
+};
 pub use host::{Host, HostConfig, Intercept, InterceptId, Profile, Refusal};
 pub use snapshot::{
     ArpEntry, HostSnapshot, IfaceSnapshot, NeighbourState, ProtocolKind, SocketSnapshot, TcbSnapshot,

@@ -8,6 +8,7 @@ use core::time::Duration;
 use crate::addr::{IpCidr, MacAddr};
 use crate::call::{Fd, Pid};
 use crate::event::{IfaceId, SocketId, TimerKind};
+use crate::forward::{NatEntry, PortForward, RuleSnapshot};
 use crate::time::Instant;
 
 /// State of a TCP connection (RFC 9293 3.3.2).
@@ -224,4 +225,10 @@ pub struct HostSnapshot {
     pub groups: Vec<(IfaceId, IpAddr)>,
     /// Sockets, by id.
     pub sockets: Vec<SocketSnapshot>,
+    /// The translation table of a NAT.
+    pub nat: Vec<NatEntry>,
+    /// Ports that a NAT gives to inside servers.
+    pub port_forwards: Vec<PortForward>,
+    /// The packet filter's rules.
+    pub firewall: Vec<RuleSnapshot>,
 }

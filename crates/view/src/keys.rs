@@ -32,6 +32,9 @@ pub fn drop_key(reason: DropReason) -> &'static str {
         DropReason::AcceptQueueFull => "drop-accept-queue-full",
         DropReason::ReassemblyTimedOut => "drop-reassembly-timed-out",
         DropReason::DuplicateAddress => "drop-duplicate-address",
+        DropReason::TooBig => "drop-too-big",
+        DropReason::NoMapping => "drop-no-mapping",
+        DropReason::Firewall => "drop-firewall",
     }
 }
 
@@ -110,6 +113,9 @@ pub fn event_keys() -> &'static [(&'static str, &'static [&'static str])] {
         ("drop-accept-queue-full", &[]),
         ("drop-reassembly-timed-out", &[]),
         ("drop-duplicate-address", &[]),
+        ("drop-too-big", &[]),
+        ("drop-no-mapping", &[]),
+        ("drop-firewall", &[]),
         ("timer-retransmission", &[]),
         ("timer-persist", &[]),
         ("timer-delayed-ack", &[]),

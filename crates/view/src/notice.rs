@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 use socketlab_netsim::record::RecordKind;
 use socketlab_netsim::{Change, Deed, LinkParams};
+use socketlab_stack::FilterAction;
 
 use crate::keys;
 
@@ -40,6 +41,10 @@ pub fn notice_keys() -> &'static [(&'static str, &'static [&'static str])] {
         ("notice-timer-set", &["timer", "ms"]),
         ("notice-timer-stopped", &["timer"]),
         ("notice-service-started", &["service"]),
+        ("notice-filter-accept", &["rule"]),
+        ("notice-filter-drop", &["rule"]),
+        ("notice-filter-reject", &["rule"]),
+        ("notice-translated", &["source", "destination", "new_source", "new_destination"]),
         ("notice-address-lent", &["address", "router", "dns", "server", "seconds"]),
         ("notice-address-lost", &["server"]),
     ]
@@ -71,6 +76,27 @@ pub(crate) fn notice(at: u64, kind: &RecordKind) -> Option<NoticeView> {
             }
         }
         RecordKind::Changed { change } => changed(change, &mut place),
+        RecordKind::Filtered { node, frame, rule, action, .. } => {
+            (place.node, place.frame) = (Some(node.0), frame.map(|f| f.0));
+            let key = match action {
+                FilterAction::Accept => "notice-filter-accept",
+                FilterAction::Drop => "notice-filter-drop",
+                FilterAction::Reject => "notice-filter-reject",
+            };
+            // People count rules from one.
+            (key, vec![("rule", (rule + 1).to_string())])
+        }
+        RecordKind::Translated { node, frame, ends, .. } => {
+            (place.node, place.frame) = (Some(node.0), frame.map(|f| f.0));
+            let (before, after) = &**ends;
+            let args = vec![
+                ("source", before.source.to_string()),
+                ("destination", before.destination.to_string()),
+                ("new_source", after.source.to_string()),
+                ("new_destination", after.destination.to_string()),
+            ];
+            ("notice-translated", args)
+        }
         RecordKind::ServiceStarted { node, kind, .. } => {
             place.node = Some(node.0);
             ("notice-service-started", vec![("service", (*kind).to_string())])

@@ -38,7 +38,16 @@ fn socket(id: u32, state: TcpState, local: &str, peer: Option<&str>) -> SocketSn
 }
 
 fn host(sockets: Vec<SocketSnapshot>) -> HostSnapshot {
-    HostSnapshot { ifaces: vec![], routes: vec![], neighbours: vec![], groups: vec![], sockets }
+    HostSnapshot {
+        ifaces: vec![],
+        routes: vec![],
+        neighbours: vec![],
+        groups: vec![],
+        sockets,
+        nat: vec![],
+        port_forwards: vec![],
+        firewall: vec![],
+    }
 }
 
 fn view(scene: &Scene, client: Vec<SocketSnapshot>, server: Vec<SocketSnapshot>) -> SocketsView {

@@ -14,3 +14,7 @@ notice-timer-stopped = { $timer } was stopped.
 notice-service-started = The service { $service } begins.
 notice-address-lent = DHCP: { $server } lends { $address } for { $seconds } s (router { $router }, DNS { $dns }).
 notice-address-lost = DHCP: the address lent by { $server } has run out.
+notice-filter-accept = Firewall: rule { $rule } accepts the packet.
+notice-filter-drop = Firewall: rule { $rule } drops the packet; nobody is told.
+notice-filter-reject = Firewall: rule { $rule } rejects the packet and tells its sender.
+notice-translated = NAT: { $source } → { $destination } becomes { $new_source } → { $new_destination }.

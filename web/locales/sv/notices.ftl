@@ -14,3 +14,7 @@ notice-timer-stopped = { $timer } stoppades.
 notice-service-started = Tjänsten { $service } börjar.
 notice-address-lent = DHCP: { $server } lånar ut { $address } i { $seconds } s (router { $router }, DNS { $dns }).
 notice-address-lost = DHCP: adressen som { $server } lånade ut har gått ut.
+notice-filter-accept = Brandvägg: regel { $rule } släpper igenom paketet.
+notice-filter-drop = Brandvägg: regel { $rule } kastar paketet utan att någon får veta det.
+notice-filter-reject = Brandvägg: regel { $rule } avvisar paketet och meddelar avsändaren.
+notice-translated = NAT: { $source } → { $destination } blir { $new_source } → { $new_destination }.

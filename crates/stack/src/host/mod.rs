@@ -17,6 +17,7 @@ use crate::addr::{IpCidr, MacAddr};
 use crate::call::{Call, CallId, Fd, Outcome, Pid, Ret};
 use crate::errno::Failure;
 use crate::event::{DropReason, HostEvent, IfaceId, SocketId};
+use crate::forward::{Forward, Nat};
 use crate::groups::Groups;
 use crate::icmp::{Limits, Problem};
 use crate::ip::{ETHERNET_LEN, Iface, NO_MAC, PathMtus, Reassembly, Route, Routes};
@@ -44,6 +45,7 @@ pub struct Host {
     pub(crate) routes: Routes,
     pub(crate) neighbours: Neighbours,
     pub(crate) reassembly: Reassembly,
+    pub(crate) forward: Forward,
     pub(crate) path_mtus: PathMtus,
     pub(crate) icmp_limits: Limits,
     pub(crate) groups: Groups,
@@ -65,7 +67,8 @@ pub struct Host {
     /// SYNs that a gateway holds.
     pub(crate) held: BTreeMap<InterceptId, HeldSyn>,
     pub(crate) next_intercept: u64,
-    pub(crate) transmit: VecDeque<(IfaceId, Bytes)>,
+    /// Frames out, with the number of the frame whose packet they pass on.
+    pub(crate) transmit: VecDeque<(IfaceId, Bytes, Option<u64>)>,
     pub(crate) completions: VecDeque<(CallId, Result<Ret, Failure>)>,
     pub(crate) events: VecDeque<HostEvent>,
     pub(crate) intercepts: VecDeque<Intercept>,
@@ -86,6 +89,7 @@ impl Host {
             routes: Routes::default(),
             neighbours: Neighbours::new(seed),
             reassembly: Reassembly::default(),
+            forward: Forward::default(),
             path_mtus: PathMtus::default(),
             icmp_limits: Limits::default(),
             groups: Groups::default(),
@@ -175,6 +179,12 @@ impl Host {
 
     /// The next frame to put on a link. Drain it after every call that could send.
     pub fn poll_transmit(&mut self, _now: Instant) -> Option<(IfaceId, Bytes)> {
+        self.transmit.pop_front().map(|(iface, frame, _)| (iface, frame))
+    }
+
+    /// As [`Host::poll_transmit`], with the tag of the frame whose packet this one passes on unchanged: see
+    /// [`Host::handle_frame_tagged`].
+    pub fn poll_transmit_tagged(&mut self, _now: Instant) -> Option<(IfaceId, Bytes, Option<u64>)> {
         self.transmit.pop_front()
     }
 
@@ -186,6 +196,7 @@ impl Host {
             self.reassembly.deadline(),
             self.groups.deadline(),
             self.autoconf.deadline(),
+            self.forward.nat.as_ref().and_then(Nat::deadline),
         ];
         others.into_iter().flatten().chain(timers).min()
     }
@@ -219,6 +230,9 @@ impl Host {
         for (next_hop, frame) in failed {
             let packet = Bytes::from(frame).slice(ETHERNET_LEN..);
             self.no_neighbour(now, next_hop, &packet);
+        }
+        if let Some(nat) = &mut self.forward.nat {
+            nat.on_timer(now);
         }
         for lost in self.reassembly.on_timer(now) {
             self.drop_packet(DropReason::ReassemblyTimedOut);

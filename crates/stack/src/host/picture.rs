@@ -41,6 +41,9 @@ impl Host {
                 .iter()
                 .map(|(id, socket)| picture_of(id, socket, owners.remove(&id).unwrap_or_default()))
                 .collect(),
+            nat: self.nat_table(),
+            port_forwards: self.forward.nat.iter().flat_map(|nat| nat.config.forwards.clone()).collect(),
+            firewall: self.firewall(),
         }
     }
 }

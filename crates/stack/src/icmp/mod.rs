@@ -43,6 +43,14 @@ pub(crate) enum Problem {
     Reassembly,
     /// Something in the header; `pointer` is its place.
     Parameter { code: u8, pointer: usize },
+    /// A router knows no way.
+    NoRoute,
+    /// A router found no time to live left.
+    TimeExceeded,
+    /// A packet is longer than the next link takes: its MTU.
+    TooBig(u32),
+    /// A packet filter's rule.
+    Prohibited,
     /// What a gateway says, by the numbers of RFC 792.
     Told(Kind),
 }
@@ -76,6 +84,16 @@ impl Problem {
             (Problem::Reassembly, false) => (v6::REASSEMBLY, 0),
             (Problem::Parameter { pointer: place, .. }, true) => (Kind(12, 0), pointer(place) << 24),
             (Problem::Parameter { code, pointer: place }, false) => (Kind(4, code), pointer(place)),
+            (Problem::NoRoute, true) => (Kind(3, 0), 0),
+            (Problem::NoRoute, false) => (Kind(1, 0), 0),
+            (Problem::TimeExceeded, true) => (Kind(11, 0), 0),
+            (Problem::TimeExceeded, false) => (Kind(3, 0), 0),
+            // RFC 1191 4, RFC 4443 3.2.
+            (Problem::TooBig(mtu), true) => (v4::FRAGMENTATION_NEEDED, mtu & 0xffff),
+            (Problem::TooBig(mtu), false) => (v6::TOO_BIG, mtu),
+            // RFC 1812 5.2.7.1, RFC 4443 3.1.
+            (Problem::Prohibited, true) => (Kind(3, 13), 0),
+            (Problem::Prohibited, false) => (Kind(1, 1), 0),
             (Problem::Told(kind), true) => (kind, 0),
             (Problem::Told(kind), false) => (v6::from_v4(kind), 0),
         }
@@ -95,6 +113,19 @@ impl Host {
         let from = self.is_own(about.destination).then_some(about.destination);
         let (to, packet) = (about.source, about.packet.clone());
         self.send_error_about(now, (kind, rest), from, (to, Some(about.iface)), &packet);
+    }
+
+    /// A router tells the sender of a packet why it went no further (RFC 1812 4.3.2.7, RFC 4443 2.4 (e)).
+    pub(crate) fn send_router_error(&mut self, now: Instant, problem: Problem, packet: &Bytes) {
+        // None for a fragment other than the first one.
+        let Some((_, source, destination, _)) = quoted_packet(packet) else { return };
+        if is_error(packet) || !is_one_host(source) || source.is_loopback() || destination.is_multicast() {
+            return;
+        }
+        let (kind, rest) = problem.on_wire(source.is_ipv4(), 0);
+        if self.icmp_limits.allow(now, source, kind) {
+            self.send_error_about(now, (kind, rest), None, (source, None), packet);
+        }
     }
 
     /// Gateway mode: an error in the numbers of RFC 792 about `packet` to its sender.
@@ -190,7 +221,10 @@ impl Host {
     pub(crate) fn no_neighbour(&mut self, now: Instant, next_hop: IpAddr, packet: &Bytes) {
         self.drop_packet(DropReason::NeighbourUnknown);
         let Some((_, source, ..)) = quoted_packet(packet) else { return };
-        if !self.is_own(source) || is_error(packet) {
+        if !self.is_own(source) {
+            return self.send_router_error(now, Problem::HostUnreachable, packet);
+        }
+        if is_error(packet) {
             return;
         }
         let (kind, rest) = Problem::HostUnreachable.on_wire(source.is_ipv4(), 0);

@@ -8,6 +8,7 @@ use smoltcp::wire::Ipv4Packet;
 use super::input::Arrived;
 use super::reassembly::Piece;
 use crate::event::{DropReason, IfaceId};
+use crate::forward::Direction;
 use crate::host::Host;
 use crate::time::Instant;
 
@@ -25,20 +26,34 @@ impl Host {
         if !packet.verify_checksum() {
             return self.drop_packet(DropReason::BadChecksum);
         }
+        let outside = iface != IfaceId(0);
+        let bytes = bytes.slice(..total_len);
+        let bytes = match outside {
+            true => match self.before_routing(now, iface, bytes) {
+                Some(bytes) => bytes,
+                None => return,
+            },
+            false => bytes,
+        };
+        let packet = Ipv4Packet::new_unchecked(bytes.as_ref());
         let (source, destination) = (IpAddr::V4(packet.src_addr()), IpAddr::V4(packet.dst_addr()));
         let broadcast = packet.dst_addr().is_broadcast()
             || self.ifaces.get(iface.0).is_some_and(|iface| iface.is_broadcast(destination));
         let multicast = destination.is_multicast();
         let foreign = !self.is_own(destination) && !broadcast && !multicast;
+        if foreign && outside && self.forwards() {
+            return self.forward_packet(now, iface, bytes);
+        }
         if foreign && !self.config.any_ip || multicast && !self.is_member(iface, destination) {
             return self.drop_packet(DropReason::NotForThisHost);
         }
         // RFC 1122 3.2.1.3: never from outside.
-        let outside = iface != IfaceId(0);
         if outside && (source.is_loopback() || destination.is_loopback()) || source.is_multicast() {
             return self.drop_packet(DropReason::NotForThisHost);
         }
-        let bytes = bytes.slice(..total_len);
+        if outside && !self.filter_allows(now, Direction::In, &bytes) {
+            return;
+        }
         let mut arrived = Arrived {
             iface,
             source,

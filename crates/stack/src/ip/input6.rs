@@ -9,6 +9,7 @@ use super::input::Arrived;
 use super::protocol;
 use super::reassembly::Piece;
 use crate::event::{DropReason, IfaceId};
+use crate::forward::Direction;
 use crate::host::Host;
 use crate::icmp::Problem;
 use crate::time::Instant;
@@ -41,11 +42,18 @@ impl Host {
         let ours = if multicast { self.is_member(iface, to) } else { self.is_own(to) || self.config.any_ip };
         let outside = iface != IfaceId(0);
         let loopback = source.is_loopback() || destination.is_loopback();
+        if outside && !multicast && !self.is_own(to) && self.forwards() {
+            return self.forward_packet(now, iface, bytes.slice(..packet.total_len()));
+        }
         // RFC 4291 2.5.3, 2.7: never a loopback address from outside, never a group as source.
         if !ours || outside && loopback || source.is_multicast() || destination.is_unspecified() {
             return self.drop_packet(DropReason::NotForThisHost);
         }
         let bytes = bytes.slice(..packet.total_len());
+        if outside && !self.filter_allows(now, Direction::In, &bytes) {
+            return;
+        }
+        let packet = Ipv6Packet::new_unchecked(bytes.as_ref());
         let arrived = Arrived {
             iface,
             source: from,

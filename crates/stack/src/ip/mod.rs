@@ -13,7 +13,7 @@ pub(crate) use input::{Arrived, is_one_host, quoted_packet};
 pub(crate) use output::{DEFAULT_TTL, ETHERNET_LEN, Fragment, Header, NO_MAC};
 pub(crate) use pmtu::{LEAST_MTU_V6, PathMtus};
 pub(crate) use reassembly::Reassembly;
-pub(crate) use route::{Iface, Route, Routes};
+pub(crate) use route::{Iface, Path, Route, Routes};
 
 /// Protocol numbers (IANA), also values of IPv6's "next header".
 pub(crate) mod protocol {

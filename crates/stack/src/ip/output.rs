@@ -10,6 +10,7 @@ use super::route::Path;
 use crate::addr::MacAddr;
 use crate::errno::{Errno, Failure};
 use crate::event::IfaceId;
+use crate::forward::Direction;
 use crate::host::Host;
 use crate::neighbour::{Ask, Key, News, Resolved};
 use crate::time::Instant;
@@ -185,8 +186,7 @@ impl Host {
                     header.write_v6(protocol::HOP_BY_HOP, packet);
                 }
             }
-            self.transmit_packet(now, &path, header, frame);
-            return Ok(());
+            return self.transmit_packet(now, &path, header, frame);
         }
         if matches!(header.fragment, Fragment::Do | Fragment::Probe) {
             return Err(Errno::EMSGSIZE.into());
@@ -213,7 +213,7 @@ impl Host {
                 }
                 header.write_v6(protocol::FRAGMENT, packet);
             }
-            self.transmit_packet(now, &path, header, frame);
+            self.transmit_packet(now, &path, header, frame)?;
             offset += piece.len();
         }
         Ok(())
@@ -247,22 +247,35 @@ impl Host {
         if packet.header_len() >= IPV4_LEN as u8 {
             packet.fill_checksum();
         }
-        self.transmit_packet(now, &path, to, frame);
-        Ok(())
+        self.transmit_packet(now, &path, to, frame)
     }
 
     /// Puts a finished packet, with room for the Ethernet header before it, on its way.
-    fn transmit_packet(&mut self, now: Instant, path: &Path, header: &Header, frame: Vec<u8>) {
+    fn transmit_packet(
+        &mut self,
+        now: Instant,
+        path: &Path,
+        header: &Header,
+        frame: Vec<u8>,
+    ) -> Result<(), Failure> {
         if path.iface == IfaceId(0) {
             self.loopback.push_back((path.iface, Bytes::from(frame).slice(ETHERNET_LEN..)));
-            return;
+            return Ok(());
+        }
+        if self.has_firewall() {
+            let packet = Bytes::copy_from_slice(frame.get(ETHERNET_LEN..).unwrap_or_default());
+            if !self.filter_allows(now, Direction::Out, &packet) {
+                // As Linux answers sendto(2) for what a rule of the OUTPUT chain drops.
+                return Err(Errno::EPERM.into());
+            }
         }
         let copy = |frame: &[u8]| Bytes::copy_from_slice(frame.get(ETHERNET_LEN..).unwrap_or_default());
         let kind = if header.source.is_ipv4() { EthernetProtocol::Ipv4 } else { EthernetProtocol::Ipv6 };
         if path.broadcast {
             // The sender's own sockets hear it too, as in Linux.
             self.loopback.push_back((path.iface, copy(&frame)));
-            return self.send_frame(path.iface, MacAddr::BROADCAST, kind, frame);
+            self.send_frame(path.iface, MacAddr::BROADCAST, kind, frame);
+            return Ok(());
         }
         if header.destination.is_multicast() {
             if header.loops && self.is_member(path.iface, header.destination) {
@@ -272,10 +285,24 @@ impl Host {
             if header.ttl > 0 {
                 self.send_frame(path.iface, MacAddr::of_group(header.destination), kind, frame);
             }
-            return;
+            return Ok(());
         }
-        match self.neighbours.resolve(now, (path.iface, path.next_hop), path.source, frame) {
-            Resolved::To(mac, frame) => self.send_frame(path.iface, mac, kind, frame),
+        self.send_to_neighbour(now, path.iface, path.next_hop, path.source, frame);
+        Ok(())
+    }
+
+    /// Sends a packet, with room for the Ethernet header before it, to the next hop.
+    pub(crate) fn send_to_neighbour(
+        &mut self,
+        now: Instant,
+        iface: IfaceId,
+        next_hop: IpAddr,
+        source: IpAddr,
+        frame: Vec<u8>,
+    ) {
+        let kind = if next_hop.is_ipv4() { EthernetProtocol::Ipv4 } else { EthernetProtocol::Ipv6 };
+        match self.neighbours.resolve(now, (iface, next_hop), source, frame) {
+            Resolved::To(mac, frame) => self.send_frame(iface, mac, kind, frame),
             Resolved::Waits(ask) => {
                 if let Some(ask) = ask {
                     self.ask_for(ask);
@@ -319,10 +346,11 @@ impl Host {
         mut frame: Vec<u8>,
     ) {
         let Some(mac) = self.ifaces.get(iface.0).map(|iface| iface.mac) else { return };
+        let tag = crate::forward::tag_of(&frame);
         let mut ethernet = EthernetFrame::new_unchecked(&mut frame);
         ethernet.set_dst_addr(EthernetAddress(to.0));
         ethernet.set_src_addr(EthernetAddress(mac.0));
         ethernet.set_ethertype(kind);
-        self.transmit.push_back((iface, frame.into()));
+        self.transmit.push_back((iface, frame.into(), tag));
     }
 }
