@@ -274,3 +274,100 @@ fn services_make_the_same_calls_as_programs() {
     );
     assert_eq!(again, stage.records);
 }
+
+/// A host without an address, and a server that lends some.
+fn with_dhcp(lease: u64, code: impl Fn(&mut Sys) + Send + Sync + 'static) -> Stage {
+    let mut lan = Lan::new(delay(1));
+    let server = lan.host();
+    let client = lan.builder.host("laptop");
+    let bare = |node, last| socketlab_netsim::End {
+        node,
+        mac: socketlab_stack::MacAddr([2, 0, 0, 0, 9, last]),
+        addresses: vec![],
+    };
+    lan.builder.link(bare(client, 9), bare(NodeId(0), 0), delay(1));
+    let pool = socketlab_netsim::DhcpPool {
+        interface: "eth0".to_owned(),
+        first: [10, 0, 0, 100].into(),
+        last: [10, 0, 0, 101].into(),
+        prefix_len: 24,
+        router: Some([10, 0, 0, 1].into()),
+        dns: Some([10, 0, 0, 1].into()),
+        lease: Duration::from_secs(lease),
+    };
+    lan.builder.service(Service { node: server, port: 67, kind: ServiceKind::Dhcp(pool) });
+    lan.builder.service(Service { node: server, port: 53, kind: dns(&[]) });
+    lan.builder.service(Service { node: client, port: 68, kind: ServiceKind::DhcpClient { port: 0 } });
+    lan.program(client, 0, code);
+    lan.stage()
+}
+
+/// Types of the DHCP messages on the laptop's link: 1 DISCOVER, 2 OFFER, 3 REQUEST, 5 ACK.
+fn dhcp_messages(stage: &Stage) -> Vec<u8> {
+    let messages = stage.kinds().filter_map(|k| match k {
+        RecordKind::FrameSent { link, bytes, .. }
+            if link.0 == 1 && bytes.len() > 290 && (bytes[37] == 67 || bytes[37] == 68) =>
+        {
+            // Behind the magic number stands option 53, the message's type.
+            Some(bytes[42 + 242])
+        }
+        _ => None,
+    });
+    messages.collect()
+}
+
+#[test]
+fn a_host_asks_for_its_address_before_its_programs_begin() {
+    let mut stage = with_dhcp(3600, |sys| {
+        // The lab's DNS server came with the address, and knows the lent one.
+        let found = [sys.resolve("host1").unwrap(), sys.resolve("laptop").unwrap()];
+        sys.print(&found.join(" "));
+        let u = sys.socket(UDP);
+        sys.ok("connect", args![u, ("10.0.0.1", 7), FOREVER]);
+        let own = sys.ok("getsockname", args![u]);
+        sys.print(own.at(0).str());
+    });
+    assert_eq!(stage.run(), Rest::Finished);
+    assert_eq!(stage.console(0), "10.0.0.1 10.0.0.100\n10.0.0.100\n");
+    assert_eq!(dhcp_messages(&stage), [1, 2, 3, 5]);
+    let lent = stage.kinds().find_map(|k| match k {
+        RecordKind::Configured { address: Some(address), router, time, .. } => {
+            Some((address.to_string(), *router, time.as_secs()))
+        }
+        _ => None,
+    });
+    assert_eq!(lent, Some(("10.0.0.100/24".to_owned(), Some([10, 0, 0, 1].into()), 3600)));
+    let laptop = stage.world.topology().nodes.iter().find(|n| n.name == "laptop").unwrap();
+    assert!(laptop.addresses.contains(&[10, 0, 0, 100].into()));
+}
+
+#[test]
+fn a_lease_is_renewed_at_half_of_its_time() {
+    let mut stage = with_dhcp(100, |sys| {
+        sys.sleep(Duration::from_secs(120)).unwrap();
+    });
+    assert_eq!(stage.run(), Rest::Finished);
+    assert_eq!(dhcp_messages(&stage), [1, 2, 3, 5, 3, 5, 3, 5]);
+}
+
+#[test]
+fn without_a_dhcp_server_a_host_stays_without_an_address() {
+    let mut lan = Lan::new(delay(1));
+    let _other = lan.host();
+    let client = lan.builder.host("laptop");
+    let bare = |node, last| socketlab_netsim::End {
+        node,
+        mac: socketlab_stack::MacAddr([2, 0, 0, 0, 9, last]),
+        addresses: vec![],
+    };
+    lan.builder.link(bare(client, 9), bare(NodeId(0), 0), delay(1));
+    lan.builder.service(Service { node: client, port: 68, kind: ServiceKind::DhcpClient { port: 0 } });
+    lan.program(client, 0, |sys| {
+        let s = sys.socket(TCP);
+        let error = sys.connect(s, "10.0.0.1", 80).unwrap_err();
+        sys.print(&format!("{error} after {} s", sys.now / 1_000_000_000));
+    });
+    let mut stage = lan.stage();
+    assert_eq!(stage.run(), Rest::Finished);
+    assert_eq!(stage.console(0), "ENETUNREACH after 60 s\n");
+}

@@ -200,7 +200,10 @@ fn three_datagrams_wait_for_one_answer_of_arp() {
     for text in ["a", "b", "c"] {
         assert_eq!(bytes(net.try_recv(1, server, 9)), text);
     }
-    assert_eq!(net.hosts[0].snapshot().neighbours, [ArpEntry { address: ip(1), iface: IfaceId(1), mac: Some(mac(1)), state: NeighbourState::Reachable }]);
+    assert_eq!(
+        net.hosts[0].snapshot().neighbours,
+        [ArpEntry { address: ip(1), iface: IfaceId(1), mac: Some(mac(1)), state: NeighbourState::Reachable }]
+    );
 }
 
 #[test]
