@@ -15,7 +15,7 @@ use axum::{
 };
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::{Shared, assets, guard, relay, wsproxy};
+use crate::{Shared, assets, guard, lan, relay, wsproxy};
 
 /// Octets in a message at most. epoxy-tls sends 267 KB for one large POST; libcurl.js 65,541.
 pub(crate) const MAX_MESSAGE: usize = 1024 * 1024;
@@ -27,6 +27,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/wisp/", any(wisp))
         .route("/wsproxy/{target}", any(proxy))
+        .route("/lan/{room}", any(shared_lan))
         .fallback(assets::serve)
         .layer(from_fn(headers))
         .with_state(shared)
@@ -66,6 +67,22 @@ async fn proxy(
     match admit(&shared, peer, &headers, upgrade, "wsproxy") {
         Ok((upgrade, permit)) => upgrade.on_upgrade(move |socket| async move {
             wsproxy::run(Arc::clone(&shared), peer, target, socket).await;
+            drop(permit);
+        }),
+        Err(response) => *response,
+    }
+}
+
+async fn shared_lan(
+    State(shared): State<Arc<Shared>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Path(room): Path<String>,
+    headers: HeaderMap,
+    upgrade: Result<WebSocketUpgrade, axum::extract::ws::rejection::WebSocketUpgradeRejection>,
+) -> Response {
+    match admit(&shared, peer, &headers, upgrade, "lan") {
+        Ok((upgrade, permit)) => upgrade.on_upgrade(move |socket| async move {
+            lan::run(Arc::clone(&shared), peer, room, socket).await;
             drop(permit);
         }),
         Err(response) => *response,

@@ -5,6 +5,7 @@
 //! GET /healthz     "ok"
 //! /wisp/           Wisp: many TCP and UDP streams             relay     guard: Origin and Host before the upgrade
 //! /wsproxy/H:P     one WebSocket is one TCP connection        wsproxy   policy: before each connection
+//! /lan/ROOM        Ethernet frames between pages              lan
 //! ```
 //!
 //! [`bind`] opens the sockets, so that a test knows the ports; [`Server::run`] serves until it is told to stop;
@@ -17,6 +18,7 @@ mod demo;
 pub mod dial;
 mod guard;
 mod http;
+mod lan;
 mod options;
 mod relay;
 pub mod tcp_info;
@@ -35,6 +37,7 @@ use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use demo::DemoServices;
+pub use lan::{BusError, LanOptions};
 pub use options::{OptionsError, ServeOptions};
 
 /// How long connections may take to say good-bye at shutdown.
@@ -46,6 +49,9 @@ pub enum BindError {
     /// The flags do not go together.
     #[error(transparent)]
     Options(#[from] OptionsError),
+    /// The bus cannot be used.
+    #[error(transparent)]
+    Bus(#[from] BusError),
     /// A port is taken, or the address is not this machine's.
     #[error(
         "cannot listen on {address} for {what}; end the program that holds the port (`ss -ltnp` names it), or choose \
@@ -65,6 +71,7 @@ pub enum BindError {
 pub(crate) struct Shared {
     pub(crate) options: ServeOptions,
     pub(crate) policy: Policy,
+    pub(crate) lan: Arc<lan::Lan>,
     pub(crate) stop: CancellationToken,
     pub(crate) tasks: TaskTracker,
     /// One permit for each WebSocket.
@@ -107,7 +114,8 @@ pub async fn bind(options: ServeOptions) -> Result<Server, BindError> {
         policy.allow(rule);
     }
     let connections = Arc::new(Semaphore::new(options.max_connections));
-    let shared = Arc::new(Shared { options, policy, stop, tasks: TaskTracker::new(), connections });
+    let lan = Arc::new(lan::Lan::open(options.lan.clone()).await?);
+    let shared = Arc::new(Shared { options, policy, lan, stop, tasks: TaskTracker::new(), connections });
     Ok(Server { listener, address, demo, shared })
 }
 

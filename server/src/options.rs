@@ -8,6 +8,8 @@ use std::{
 use clap::Args;
 use socketlab_policy::Rule;
 
+use crate::lan::LanOptions;
+
 /// How the relay is to run. `Default` is what `socketlab serve` does without flags.
 #[derive(Args, Clone, Debug)]
 pub struct ServeOptions {
@@ -60,6 +62,10 @@ pub struct ServeOptions {
     /// Seconds after which a WebSocket that says nothing, not even to a ping, is closed
     #[arg(long, value_name = "SECONDS", default_value_t = 90, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub idle_timeout: u64,
+
+    /// Shared LANs
+    #[command(flatten)]
+    pub lan: LanOptions,
 }
 
 impl Default for ServeOptions {
@@ -77,6 +83,7 @@ impl Default for ServeOptions {
             max_streams: 256,
             connect_timeout: 10,
             idle_timeout: 90,
+            lan: LanOptions::default(),
         }
     }
 }

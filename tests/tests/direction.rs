@@ -11,20 +11,21 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("dissect", &[]),
     ("policy", &[]),
     ("wisp", &[]),
+    ("lan", &[]),
     ("netsim", &["stack"]),
     ("packetdrill", &["stack"]),
     ("view", &["netsim", "stack", "dissect"]),
     ("lab", &["netsim", "stack", "dissect"]),
     ("protocol", &["lab", "view", "dissect"]),
     ("web", &["lab", "view", "dissect", "wisp", "protocol"]),
-    ("worker", &["lab", "view", "dissect", "wisp", "protocol", "netsim", "stack"]),
-    ("server", &["wisp", "policy"]),
+    ("worker", &["lab", "view", "dissect", "wisp", "lan", "protocol", "netsim", "stack"]),
+    ("server", &["wisp", "policy", "lan"]),
     ("cli", &["server", "lab", "view", "netsim", "stack", "policy", "packetdrill"]),
     ("tests", &[]),
 ];
 
 /// Crates in which nothing may reach outside.
-const PURE: &[&str] = &["stack", "netsim", "dissect", "view", "lab", "wisp", "policy", "packetdrill"];
+const PURE: &[&str] = &["stack", "netsim", "dissect", "view", "lab", "wisp", "lan", "policy", "packetdrill"];
 
 /// What would reach outside.
 const OUTSIDE: &[&str] = &[

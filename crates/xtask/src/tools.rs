@@ -28,6 +28,7 @@ pub(crate) fn for_tests() -> Result<()> {
     debian("chromium", &["chromium"], "the browser of the page's tests")?;
     debian("chromedriver", &["chromium-driver"], "drives that browser")?;
     debian("tshark", &["tshark"], "reads our captures: the judge of every byte")?;
+    debian("nats-server", &["nats-server"], "carries rooms that several relays share")?;
     debian("python3", &["python3"], "runs the labs' programs without a browser")?;
     if root().join("tests/package.json").exists() {
         npm_packages("tests", "relay clients that others wrote, to test against")?;

@@ -4,5 +4,6 @@
 
 mod common;
 mod front_door;
+mod lan;
 mod peers;
 mod wisp;
