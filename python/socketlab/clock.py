@@ -79,7 +79,8 @@ def install():
     }
     for name, function in wanted.items():
         if hasattr(time, name):
-            setattr(time, name, function)
+            # As a function of C, it must not become a method where a class keeps it.
+            setattr(time, name, staticmethod(function))
 
 
 def _defaults_to_now(function):

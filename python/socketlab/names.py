@@ -7,6 +7,7 @@ from operator import index
 
 from socketlab import sched
 from socketlab.errors import exception, herror
+from socketlab.like_c import like_c
 from socketlab.linux import CONSTANTS
 
 AF_UNSPEC, AF_INET, AF_INET6 = 0, 2, 10
@@ -299,6 +300,7 @@ def getaddrinfo(host, port, family=0, type=0, proto=0, flags=0):
 
 def getnameinfo(sockaddr, flags, /):
     if not isinstance(sockaddr, tuple):
+        del sockaddr  # A traceback keeps a frame's names alive, and C has none.
         raise TypeError("getnameinfo() argument 1 must be a tuple")
     if not 2 <= len(sockaddr) <= 4 or not isinstance(sockaddr[0], str):
         raise TypeError("getnameinfo(): illegal sockaddr argument")
@@ -412,3 +414,6 @@ def if_indextoname(number, /):
         if other == number:
             return name
     raise exception("ENXIO")
+
+
+like_c(globals())

@@ -1,13 +1,18 @@
 """Stands in for the C module `select`: each `select`, `poll` and `epoll` wait is one `poll` call to the world.
 
-Left out: edge-triggered epoll reports as level-triggered (allowed, but less sharp), and an epoll object has no
-descriptor of its own.
+Files of the machine are always ready, as on Linux; an epoll object's own descriptor is one of them (in the page it has
+none), so it cannot be waited for itself.
+
+Left out: with edge-triggered epoll, octets that come while earlier ones are unread make no edge of their own.
 """
 
 from operator import index
 
-from socketlab import sched
+import os
+
+from socketlab import descriptors, sched
 from socketlab.errors import exception
+from socketlab.like_c import like_c
 
 error = OSError
 
@@ -19,6 +24,8 @@ EPOLLEXCLUSIVE, EPOLLONESHOT, EPOLLET = 1 << 28, 1 << 30, 1 << 31
 EPOLL_CLOEXEC = 0o2000000
 PIPE_BUF = 4096
 _FD_SETSIZE = 1024
+#: An int of C.
+_MOST_MILLISECONDS = 1 << 31
 #: The events poll(2) knows; epoll's modifiers are not among them.
 _POLL_EVENTS = 0x3FFF
 
@@ -39,6 +46,28 @@ def _descriptor(obj):
 
 
 def _wait(wanted, nanoseconds):
+    """`[(fd, events)]` for a list of the same form, in its order."""
+    files = _files(wanted)
+    if files is None:
+        return _wait_for_ours(wanted, nanoseconds)
+    ready = dict(files)
+    ready.update(_wait_for_ours([pair for pair in wanted if pair[0] not in files], 0 if any(files.values()) else nanoseconds))
+    return [(fd, ready[fd]) for fd, _ in wanted if ready.get(fd)]
+
+
+def _files(wanted):
+    """What is ready of the machine's files; None if there are none."""
+    if not descriptors.floor or all(fd < descriptors.floor for fd, _ in wanted):
+        return None
+    files = {}
+    for fd, events in wanted:
+        if fd >= descriptors.floor:
+            ready = events & (POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM)
+            files[fd] = ready if _is_file(fd) else POLLNVAL
+    return files
+
+
+def _wait_for_ours(wanted, nanoseconds):
     # `selectors` tries poll() with nothing to wait for when it is imported, before there is a world.
     if not wanted and nanoseconds == 0:
         return []
@@ -55,25 +84,40 @@ def _rounded_up(number):
     return whole if whole == number else whole + 1
 
 
+def _nanoseconds(timeout, unit):
+    """A time-out as C's `_PyTime` reads it; `unit`: nanoseconds of 1."""
+    if isinstance(timeout, float):
+        if timeout != timeout:
+            raise ValueError("Invalid value NaN (not a number)")
+    else:
+        timeout = index(timeout)
+    if abs(timeout) * unit >= 1 << 63:
+        raise OverflowError("timestamp too large to convert to C _PyTime_t")
+    return _rounded_up(timeout * unit)
+
+
 def select(rlist, wlist, xlist, timeout=None, /):
     nanoseconds = None
     if timeout is not None:
-        if not isinstance(timeout, float) and not hasattr(timeout, "__index__"):
-            raise TypeError("timeout must be a float or None")
+        try:
+            nanoseconds = _nanoseconds(timeout, 1_000_000_000)
+        except TypeError:
+            raise TypeError("timeout must be a float or None") from None
         if timeout < 0:
             raise ValueError("timeout must be non-negative")
-        nanoseconds = _rounded_up(timeout * 1_000_000_000)
     sets = []
     wanted = {}
     for objects, events in ((rlist, POLLIN), (wlist, POLLOUT), (xlist, POLLPRI)):
         try:
-            objects = list(objects)
+            # As C does: a list is walked as it is, even if a `fileno` changes it.
+            objects = objects if isinstance(objects, list) else list(objects)
         except TypeError:
             raise TypeError("arguments 1-3 must be sequences") from None
         pairs = []
         for obj in objects:
             fd = _descriptor(obj)
-            if fd >= _FD_SETSIZE:
+            # Files of the machine have numbers above those of the host.
+            if fd >= descriptors.floor + _FD_SETSIZE:
                 raise ValueError("filedescriptor out of range in select()")
             wanted[fd] = wanted.get(fd, 0) | events
             pairs.append((obj, fd))
@@ -86,51 +130,126 @@ def select(rlist, wlist, xlist, timeout=None, /):
     return tuple([obj for obj, fd in pairs if ready.get(fd, 0) & mask] for pairs, mask in zip(sets, masks))
 
 
-class poll:
+def _unsigned_short(value):
+    value = index(value)
+    if value < 0:
+        raise ValueError("value must be positive")
+    if value > 0xFFFF:
+        raise OverflowError("Python int too large for C unsigned short")
+    return value
+
+
+class _Poll:
+    """The class of poll objects; only `select.poll()` makes them."""
+
     __module__ = "select"
 
-    def __init__(self):
+    def __new__(cls):
+        raise TypeError("cannot create 'select.poll' instances")
+
+    @classmethod
+    def _made(cls):
+        self = object.__new__(cls)
         self._wanted = {}
+        self._polling = False
+        return self
 
     def register(self, fd, eventmask=POLLIN | POLLPRI | POLLOUT, /):
-        self._wanted[_descriptor(fd)] = index(eventmask)
+        self._wanted[_descriptor(fd)] = _unsigned_short(eventmask)
 
     def modify(self, fd, eventmask, /):
         fd = _descriptor(fd)
         if fd not in self._wanted:
             raise exception("ENOENT")
-        self._wanted[fd] = index(eventmask)
+        self._wanted[fd] = _unsigned_short(eventmask)
 
     def unregister(self, fd, /):
         del self._wanted[_descriptor(fd)]
 
     def poll(self, timeout=None, /):
+        if self._polling:
+            raise RuntimeError("concurrent poll() invocation")
         nanoseconds = None
         if timeout is not None:
-            if not isinstance(timeout, float):
-                timeout = index(timeout)
-            if timeout >= 0:
-                nanoseconds = _rounded_up(timeout * 1_000_000)
-        return _wait(list(self._wanted.items()), nanoseconds)
+            nanoseconds = _nanoseconds(timeout, 1_000_000)
+            if nanoseconds >= _MOST_MILLISECONDS * 1_000_000:
+                raise OverflowError("timeout is too large")
+            if timeout < 0:
+                nanoseconds = None
+        self._polling = True
+        try:
+            return _wait(list(self._wanted.items()), nanoseconds)
+        finally:
+            self._polling = False
+
+
+_Poll.__name__ = _Poll.__qualname__ = "poll"
+
+
+def poll():
+    return _Poll._made()
+
+
+class _Interest:
+    """The kernel's half of an epoll object, which copies of its descriptor share: descriptor: events."""
+
+    def __init__(self):
+        self.wanted = {}
+
+
+#: By the epoll object's own descriptor, where there are such.
+_interests = {}
 
 
 class epoll:
     __module__ = "select"
+    __slots__ = ("_fd", "_interest", "__weakref__")
 
     def __init__(self, sizehint=-1, flags=0):
-        self._wanted = {}
+        if sizehint != -1 and index(sizehint) <= 0:
+            raise ValueError("sizehint must be positive or -1")
+        if flags & ~EPOLL_CLOEXEC:
+            raise exception("EINVAL")
+        self._interest = _Interest()
+        self._fd = -1
+        if descriptors.floor:
+            self._fd = os.open(os.devnull, os.O_RDWR)
+            _interests[self._fd] = self._interest
+
+    @classmethod
+    def fromfd(cls, fd, /):
+        self = object.__new__(cls)
+        self._fd = index(fd)
+        self._interest = _interests.get(self._fd) or _Interest()
+        return self
+
+    def __del__(self):
+        if getattr(self, "_interest", None) is not None:
+            self.close()
 
     @property
     def closed(self):
-        return self._wanted is None
+        return self._interest is None
 
     def _open(self):
-        if self._wanted is None:
+        if self._interest is None:
             raise ValueError("I/O operation on closed epoll object")
-        return self._wanted
+        if self._fd != -1:
+            try:
+                os.fstat(self._fd)
+            except OSError:
+                raise exception("EBADF") from None
+        return self._interest.wanted
 
     def close(self):
-        self._wanted = None
+        self._interest = None
+        fd, self._fd = self._fd, -1
+        if fd != -1:
+            _interests.pop(fd, None)
+            try:
+                os.close(fd)
+            except OSError:
+                pass
 
     def __enter__(self):
         self._open()
@@ -140,44 +259,96 @@ class epoll:
         self.close()
 
     def fileno(self):
-        self._open()
-        raise exception("ENOSYS")
+        if self._interest is None:
+            raise ValueError("I/O operation on closed epoll object")
+        if self._fd == -1:
+            raise exception("ENOSYS")
+        return self._fd
 
     def register(self, fd, eventmask=EPOLLIN | EPOLLPRI | EPOLLOUT):
         wanted, fd = self._open(), _descriptor(fd)
-        if fd in wanted:
+        if fd in wanted and _is_open(fd):
             raise exception("EEXIST")
-        failure, text = sched.call("sockinfo", fd)
-        if failure is not None:
-            raise exception(failure, text)
-        wanted[fd] = index(eventmask)
+        if not descriptors.is_ours(fd) and fd > 2:
+            os.fstat(fd)  # EBADF, or else a file, which epoll does not take: epoll_ctl(2).
+            raise exception("EPERM")
+        if fd > 2:
+            failure, text = sched.call("sockinfo", fd)
+            if failure is not None:
+                raise exception(failure, text)
+        wanted[fd] = _unsigned_int(eventmask)
 
     def modify(self, fd, eventmask):
-        wanted, fd = self._open(), _descriptor(fd)
-        if fd not in wanted:
-            raise exception("ENOENT")
-        wanted[fd] = index(eventmask)
+        self._known(fd)[_descriptor(fd)] = _unsigned_int(eventmask)
 
     def unregister(self, fd):
+        del self._known(fd)[_descriptor(fd)]
+
+    def _known(self, fd):
+        """The interest list, if it has the descriptor."""
         wanted, fd = self._open(), _descriptor(fd)
+        if not _is_open(fd):
+            wanted.pop(fd, None)
+            raise exception("EBADF")
         if fd not in wanted:
             raise exception("ENOENT")
-        del wanted[fd]
+        return wanted
 
     def poll(self, timeout=None, maxevents=-1):
         wanted = self._open()
-        nanoseconds = None if timeout is None or timeout < 0 else _rounded_up(timeout * 1_000_000_000)
+        nanoseconds = None
+        if timeout is not None:
+            try:
+                nanoseconds = _nanoseconds(timeout, 1_000_000_000)
+            except TypeError:
+                raise TypeError("timeout must be a real number or None, not " + type(timeout).__name__) from None
+            if nanoseconds >= _MOST_MILLISECONDS * 1_000_000:
+                raise OverflowError("timeout is too large")
+            if nanoseconds < 0:
+                nanoseconds = None
         if maxevents == -1:
             maxevents = _FD_SETSIZE - 1
         if maxevents <= 0:
             raise ValueError(f"maxevents must be greater than 0, got {maxevents}")
-        asked = [(fd, events & _POLL_EVENTS) for fd, events in wanted.items() if events & _POLL_EVENTS]
+        reported = descriptors.reported
+        asked = []
+        for fd, events in wanted.items():
+            new = events & _POLL_EVENTS & ~(reported.get(fd, 0) if events & EPOLLET else 0)
+            if new:
+                asked.append((fd, new))
         ready = []
-        for fd, events in _wait(asked, nanoseconds):
+        for fd, events in _wait_for_ours(asked, nanoseconds)[:maxevents]:
             if events & POLLNVAL:
                 wanted.pop(fd, None)  # A closed descriptor leaves the set by itself: epoll(7).
                 continue
-            if wanted.get(fd, 0) & EPOLLONESHOT:
+            mode = wanted.get(fd, 0)
+            if mode & EPOLLET:
+                # All that is the case is told with what is new.
+                [(_, events)] = _wait_for_ours([(fd, mode & _POLL_EVENTS)], 0) or [(fd, events)]
+                reported[fd] = events
+            if mode & EPOLLONESHOT:
                 wanted[fd] = EPOLLONESHOT
             ready.append((fd, events))
-        return ready[:maxevents]
+        return ready
+
+
+def _is_file(fd):
+    try:
+        os.fstat(fd)
+    except OSError:
+        return False
+    return True
+
+
+def _is_open(fd):
+    return fd <= 2 or descriptors.is_open(fd)
+
+
+def _unsigned_int(value):
+    value = index(value)
+    if not 0 <= value <= 0xFFFFFFFF:
+        raise OverflowError("unsigned int is out of range")
+    return value
+
+
+like_c(globals())

@@ -5,7 +5,7 @@ import builtins
 import os
 import sys
 
-from socketlab import clock, errors, sched, stdio
+from socketlab import clock, descriptors, errors, processes, sched, signals, stdio
 
 #: Modules that hold on to the machine's sockets, threads or clock once they are imported. In a snapshot they are
 #: there before us and must be imported again.
@@ -24,7 +24,8 @@ _AT_START = frozenset(
 _SHIM = os.path.dirname(os.path.abspath(__file__)) + os.sep
 _installed = False
 _random = None
-_wakeup_fd = -1
+#: Makes code of a student's file: `compiled(source, path)`.
+_compiled = None
 
 
 def install(clock_is_virtual=False):
@@ -38,6 +39,10 @@ def install(clock_is_virtual=False):
     errors.install()
     clock.install()
     sock.__name__, poll.__name__, thread.__name__ = "_socket", "select", "_thread"
+    descriptors.install()
+    processes.install()
+    signals.install(_is_shim)
+    _patch_os()
     captured = _forget_captured()
     sys.modules.update(_socket=sock, select=poll, _thread=thread)
     # Their C versions hold locks of the machine, or need its sockets.
@@ -50,8 +55,7 @@ def install(clock_is_virtual=False):
     # Locks of half-imported modules, too, must let other threads run.
     importlib._bootstrap._thread = importlib._bootstrap_external._thread = thread
     _point_anew(captured)
-    _patch_os()
-    _patch_signal()
+    _patch_random()
     _patch_traceback()
     _add_site_builtins()
     sys.dont_write_bytecode = True
@@ -70,7 +74,16 @@ def preload():
 def attach(transport):
     """Connects the shim with the world."""
     sched.transport = transport
-    sched.on_interrupt = _interrupt
+    descriptors.floor = getattr(transport, "floor", 0)
+
+
+def count_loops():
+    """For a place where nothing else looks after loops that make no system call."""
+    global _compiled
+    from socketlab import loops
+
+    loops.install()
+    _compiled = loops.compiled
 
 
 def main(path, argv=(), *, pid=1, now=0, seed=0):
@@ -78,7 +91,8 @@ def main(path, argv=(), *, pid=1, now=0, seed=0):
     signal N. See `transport.py`."""
     sched.now = now
     _seed(seed, pid)
-    _be_process(pid)
+    processes.be(pid)
+    processes.after_fork[:] = [lambda: _seed(seed, sched.process), _forget_threads]
     stdio.install()
     sys.argv = [path, *argv]
     _import_from(os.path.dirname(path))
@@ -103,7 +117,18 @@ def main(path, argv=(), *, pid=1, now=0, seed=0):
 def _execute(path, namespace):
     with open(path, "rb") as file:
         source = file.read()
-    exec(compile(source, path, "exec", dont_inherit=True), namespace)
+    exec((_compiled or _plainly_compiled)(source, path), namespace)
+
+
+def _plainly_compiled(source, path):
+    return compile(source, path, "exec", dont_inherit=True)
+
+
+def _forget_threads():
+    """In a copy of the process: the others' threads are not here."""
+    from socketlab import thread
+
+    thread.forget_others()
 
 
 def _guarded(function):
@@ -193,38 +218,6 @@ def _patch_traceback():
     setattr(summary, name, classmethod(without_shim))
 
 
-# Interrupts
-
-
-def _interrupt():
-    """Ctrl-C during a call: what the program's handler for SIGINT does, in the main thread."""
-    import signal
-
-    if _wakeup_fd != -1:
-        # `asyncio` learns of signals by an octet on a socket of its own.
-        sched.call("send", _wakeup_fd, bytes([signal.SIGINT]), 0, 0)
-    handler = signal.getsignal(signal.SIGINT)
-    if callable(handler):
-        frame = sys._getframe(1)
-        while frame is not None and _is_shim(frame):
-            frame = frame.f_back
-        handler(signal.SIGINT, frame)
-    elif handler == signal.SIG_DFL:
-        sched.post_last("exit", -2)
-        sched.transport.leave(-2)
-
-
-def _patch_signal():
-    import signal
-
-    def set_wakeup_fd(fd, *, warn_on_full_buffer=True):
-        global _wakeup_fd
-        previous, _wakeup_fd = _wakeup_fd, fd
-        return previous
-
-    signal.set_wakeup_fd = set_wakeup_fd
-
-
 # The rest of the machine
 
 
@@ -234,10 +227,9 @@ def _seed(seed, pid):
     from _random import Random
 
     _random = Random(seed << 32 | pid)
-    if "random" in sys.modules or _installed:
-        import random
+    import random
 
-        random.seed(_random.getrandbits(64))
+    random.seed(_random.getrandbits(64))
 
 
 def _patch_os():
@@ -250,34 +242,26 @@ def _patch_os():
         sched.post_last("exit", status & 0xFF)
         sched.transport.leave(status & 0xFF)
 
-    def not_here(*args):
-        raise OSError(38, "Function not implemented")
-
-    os.urandom = urandom
-    os._exit = _exit
-    # A copy of the process would speak to the world with the same voice.
-    os.fork = os.forkpty = not_here
+    os.urandom = staticmethod(urandom)
+    os.getrandom = staticmethod(lambda size, flags=0: urandom(size))
+    os._exit = staticmethod(_exit)
     # Descriptors of the simulated host mean nothing to the machine's sendfile(2).
     if hasattr(os, "sendfile"):
         del os.sendfile
 
 
-def _be_process(pid):
-    """Makes the program's number that of the simulated process, and keeps its signals away from the machine's."""
+def _patch_random():
+    """C seeds a generator of random numbers from the machine if it is given nothing; here the lab's seed decides."""
+    import random
 
-    def kill(other, signum, /):
-        if other not in (pid, 0):
-            raise ProcessLookupError(3, "No such process")
-        import signal
+    machine_seed = random.Random.seed
 
-        if signum == signal.SIGINT:
-            _interrupt()
-        elif signum:
-            signal.raise_signal(signum)
+    def seed(self, a=None, version=2):
+        if a is None:
+            a = int.from_bytes(os.urandom(32), "big")
+        machine_seed(self, a, version)
 
-    os.getpid = lambda: pid
-    if hasattr(os, "kill"):
-        os.kill = os.killpg = kill
+    random.Random.seed = seed
 
 
 def _add_site_builtins():
@@ -299,7 +283,14 @@ def _import_from(folder):
     here = os.path.join(os.getcwd(), folder).rstrip(os.sep)
     shim = os.path.dirname(_SHIM.rstrip(os.sep))
     sys.path[:] = [here, *(entry for entry in sys.path if entry not in ("", here, shim))]
-    finder = FileFinder(here, (SourceFileLoader, SOURCE_SUFFIXES))
+
+    class Loader(SourceFileLoader):
+        def source_to_code(self, data, path, *, _optimization=-1):
+            if _compiled is None:
+                return super().source_to_code(data, path, _optimization=_optimization)
+            return _compiled(data, path)
+
+    finder = FileFinder(here, (Loader, SOURCE_SUFFIXES))
     finder.path = folder
     sys.path_importer_cache[here] = finder
     for entry in os.listdir(here):

@@ -24,12 +24,14 @@ FREE_CLOCK_READS = 100
 
 #: Set by `attach`.
 transport = None
+#: The process's number, set by `run`.
+process = 1
 #: The thread that runs.
 current = MAIN
 #: Virtual time in nanoseconds since the lab began, as of the last answer.
 now = 0
-#: Called, in the main thread, when the world interrupts a call (Ctrl-C). Set by `run`.
-on_interrupt = None
+#: Called with a signal's number, in the main thread, when the program is to hear of it. Set by `signals`.
+on_signal = None
 
 #: How often a program may print between two calls before the world goes on for a moment. A choice, like the above.
 FREE_WRITES = 1000
@@ -40,7 +42,9 @@ _clock_reads = 0
 _writes = 0
 _suspending = False
 _deferred = []
-_interrupt_main = False
+_SIGINT = 2
+#: Numbers of signals that the main thread has not handled yet.
+_signals = []
 
 
 def where():
@@ -78,9 +82,12 @@ def exchange(op, *args):
     transport.post(_head(me, _MORE if _ready else 0) + dumps((op, where(), *args), 0))
     answer = _suspend(me)
     _clock_reads = _writes = 0
-    error, value, now = loads(memoryview(answer)[4:])
-    if _interrupt_main and me == MAIN:
-        _take_interrupt()
+    error, value, now, *signals = loads(memoryview(answer)[4:])
+    if signals:
+        _signals.extend(signals[0])
+    # The caller of an interrupted call looks after its signals, and then may make the call again.
+    if _signals and me == MAIN and error != "EINTR":
+        handle_signals()
     return error, value
 
 
@@ -90,7 +97,7 @@ def call(op, *args):
         answer = exchange(op, *args)
         if answer[0] != "EINTR":
             return answer
-        on_interrupt()
+        handle_signals(_SIGINT)
 
 
 def call_within(timeout, op, *args):
@@ -103,7 +110,7 @@ def call_within(timeout, op, *args):
         answer = exchange(op, *args, max(deadline - now, 1))
         if answer[0] != "EINTR":
             return answer
-        on_interrupt()
+        handle_signals(_SIGINT)
 
 
 def post(op, *args):
@@ -132,6 +139,11 @@ def write(stream, text):
         call("now")
 
 
+def is_suspending():
+    """Whether the running thread is on its way to sleep: a finalizer that runs now can make no call."""
+    return _suspending
+
+
 def read_clock():
     """Virtual time in nanoseconds since the lab began; a system call when it is read again and again."""
     global _clock_reads
@@ -158,21 +170,26 @@ def preempt():
         _ready.append(current)
         _suspend(current)
     else:
-        call("now")
+        call("spin")
 
 
-def interrupt_main():
-    """As if Ctrl-C had been pressed, taken when the main thread's call returns."""
-    global _interrupt_main
-    _interrupt_main = True
+def signal_main(number):
+    """A signal from within the program: handled at once by the main thread, or when its call returns."""
     if current == MAIN:
-        _take_interrupt()
+        _signals.append(number)
+        handle_signals()
+        return
+    error, text = call("kill", process, number)
+    if error is not None:
+        raise ProcessLookupError(3, "No such process")
 
 
-def _take_interrupt():
-    global _interrupt_main
-    _interrupt_main = False
-    on_interrupt()
+def handle_signals(implied=None):
+    """Runs the handlers of the signals that have come; of `implied`, if none has."""
+    if not _signals and implied is not None:
+        _signals.append(implied)
+    while _signals:
+        on_signal(_signals.pop(0))
 
 
 class Waiter:
@@ -198,7 +215,7 @@ class Waiter:
             remains = None if deadline is None else max(deadline - now, 0)
             error, unparked = exchange("park", remains)
             if error == "EINTR":
-                on_interrupt()
+                handle_signals(_SIGINT)
             elif not unparked and not self.woken:
                 return False
             # Unparked but not woken: a wake-up of an earlier wait that came after its time-out. Sleep on.
@@ -213,6 +230,23 @@ class Waiter:
             _ready.append(self.tid)
 
 
+def fork():
+    """Copies the process; as os.fork(). The copy has this thread only, as its main thread."""
+    global current, process, _suspending
+    error, pid = call("fork")
+    if error is not None:
+        raise OSError(38, "Function not implemented")
+    if transport.fork(pid):
+        return pid
+    process, current = pid, MAIN
+    for state in (_ready, _deferred, _signals):
+        state.clear()
+    # The world's answer to the copy's half of the call.
+    _suspending = True
+    _suspend(MAIN)
+    return 0
+
+
 def start(fn):
     """Makes a thread that runs `fn` and returns its number. It runs when its turn comes; the caller goes on."""
     global _last_tid
@@ -223,7 +257,12 @@ def start(fn):
         global current, _suspending
         _suspending = False
         current = tid
+        born_in = process
         fn()
+        if process != born_in:
+            # The thread that made this copy of the process was its only one.
+            post_last("exit", 0)
+            transport.leave(0)
         if _ready:
             transport.resume(_ready.popleft())
         else:

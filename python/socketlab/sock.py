@@ -8,8 +8,11 @@ Ancillary data of IP sockets (`recvmsg`, `sendmsg`) goes to the world and comes 
 from _warnings import warn
 from operator import index
 
-from socketlab import names, sched
+import sys
+
+from socketlab import descriptors, names, sched
 from socketlab.errors import exception, gaierror, herror, number
+from socketlab.like_c import like_c
 from socketlab.linux import CONSTANTS
 from socketlab.names import (  # noqa: F401
     getaddrinfo,
@@ -47,6 +50,7 @@ _NONBLOCK = CONSTANTS["SOCK_NONBLOCK"]
 _DONTWAIT = CONSTANTS["MSG_DONTWAIT"]
 _SOL_SOCKET, _SO_ERROR = 1, 4
 _POLLOUT = 4
+_SIGINT = 2
 _SSIZE_MAX = (1 << 63) - 1
 
 #: A stream's octets travel to the world in pieces of at most this size, more than any send buffer holds.
@@ -170,16 +174,19 @@ class socket:
             if fd < 0:
                 raise ValueError("negative file descriptor")
             if -1 in (family, type, proto):
-                found = _call("sockinfo", fd)
+                found = _info(fd)
                 given = (family, type, proto)
                 family, type, proto = (f if g == -1 else g for g, f in zip(given, found))
         else:
             family = _AF_INET if family == -1 else family
             type = _STREAM if type == -1 else type
             proto = 0 if proto == -1 else proto
-            fd = _call("socket", family, type & 0xFF, proto)
+            fd = descriptors.opened(_call("socket", family, type & 0xFF, proto))
         self._fd, self._family, self._kind, self._protocol = fd, family, type & 0xFF, proto
-        self._set_timeout(0.0 if type & _NONBLOCK else _default_timeout)
+        self._seconds = 0.0 if type & _NONBLOCK else _default_timeout
+        self._limit = _nanoseconds(self._seconds)
+        if self._seconds is not None and descriptors.is_open(fd):
+            descriptors.set_nonblocking(fd, True)
 
     family = property(lambda self: self._family)
     type = property(lambda self: self._kind)
@@ -193,10 +200,13 @@ class socket:
 
     def __del__(self):
         if self._fd != -1 and sched.transport is not None:
-            unclosed = f"unclosed {socket.__repr__(self)}"
+            if _warns_of_resources():
+                # A subclass asks the world what to say, which nobody can on the way to sleep.
+                said = socket.__repr__(self) if sched.is_suspending() else repr(self)
+                warn(f"unclosed {said}", ResourceWarning, 2, self)
             fd, self._fd = self._fd, -1
+            descriptors.closed(fd)
             sched.post("close", fd)
-            warn(unclosed, ResourceWarning, 2, self)
 
     # Descriptor and time-out
 
@@ -210,30 +220,27 @@ class socket:
     def close(self):
         if self._fd != -1:
             fd, self._fd = self._fd, -1
+            if not descriptors.is_ours(fd):
+                return _close_file(fd)
+            descriptors.closed(fd)
             failure, text = sched.call("close", fd)
             if failure not in (None, "ECONNRESET"):
                 raise exception(failure, text)
 
-    def _check_open(self):
-        if self._fd == -1:
-            raise exception("EBADF")
-
     def _set_timeout(self, seconds):
+        # As in C, a time-out makes the descriptor non-blocking, which others who use it notice.
+        descriptors.set_nonblocking(self._fd, seconds is not None)
         self._seconds = seconds
         self._limit = _nanoseconds(seconds)
 
     def settimeout(self, *args):
-        seconds = _seconds(_one("settimeout", args))
-        self._check_open()
-        self._set_timeout(seconds)
+        self._set_timeout(_seconds(_one("settimeout", args)))
 
     def gettimeout(self):
         return self._seconds
 
     def setblocking(self, *args):
-        blocking = _one("setblocking", args)
-        self._check_open()
-        self._set_timeout(None if blocking else 0.0)
+        self._set_timeout(None if _one("setblocking", args) else 0.0)
 
     def getblocking(self):
         return self._seconds != 0.0
@@ -285,16 +292,17 @@ class socket:
         _call("listen", self._fd, max(_int(args[0]) if args else 128, 0))
 
     def _accept(self):
-        return _within(self._limit, "accept", self._fd)
+        fd, address = _within(self._wait(0), "accept", self._fd)
+        return descriptors.opened(fd), address
 
     def _connect(self, address):
         """`(error, value)` of a connect. An interrupted one goes on by itself, so it is waited for, not repeated."""
-        limit = self._limit
+        limit = self._wait(0)
         deadline = sched.now + limit if limit else None
         failure, text = sched.exchange("connect", self._fd, address, limit)
         if failure != "EINTR":
             return failure, text
-        sched.on_interrupt()
+        sched.handle_signals(_SIGINT)
         remains = None if deadline is None else max(deadline - sched.now, 0)
         failure, ready = sched.call_within(remains, "poll", [(self._fd, _POLLOUT)])
         if failure is not None:
@@ -338,7 +346,11 @@ class socket:
 
     def _wait(self, flags):
         """How long a transfer may block, in nanoseconds."""
-        return 0 if flags & _DONTWAIT and self._limit is None else self._limit
+        # To epoll(7), what the program does here begins something new.
+        descriptors.reported.pop(self._fd, None)
+        if self._limit is None and (flags & _DONTWAIT or descriptors.is_nonblocking(self._fd)):
+            return 0
+        return self._limit
 
     def _receive(self, size, flags):
         if size == 0:
@@ -384,7 +396,7 @@ class socket:
 
     def recvmsg_into(self, *args):
         _between("recvmsg_into", args, 1, 3)
-        views = [memoryview(buffer).cast("B") for buffer in args[0]]
+        views = [_writable(buffer, 0, "recvmsg_into", "")[0] for buffer in _iterable(args[0], "recvmsg_into")]
         data, ancillary, msg_flags, address = self.recvmsg(sum(map(len, views)), *args[1:])
         rest = data
         for view in views:
@@ -399,7 +411,7 @@ class socket:
         if self._kind != _STREAM:
             return _within(self._wait(flags), "send", self._fd, data, flags)
         sent = _within(self._wait(flags), "send", self._fd, data[:_PIECE], flags)
-        if self._limit is None and not flags & _DONTWAIT:
+        if self._wait(flags) is None:
             while sent < len(data):
                 failure, taken = sched.call_within(None, "send", self._fd, data[sent : sent + _PIECE], flags)
                 if failure is not None:
@@ -439,8 +451,8 @@ class socket:
     def sendmsg(self, *args):
         _between("sendmsg", args, 1, 4)
         buffers, ancillary, flags, address = (*args, *((), 0, None)[len(args) - 1 :])
-        control = [_control(item) for item in ancillary]
-        data = b"".join(map(_octets, buffers))
+        data = b"".join(map(_octets, _iterable(buffers, "sendmsg")))
+        control = [_control(item) for item in _iterable(ancillary, "sendmsg", 2)]
         flags = _int(flags)
         if control and self._family == _AF_UNIX:
             raise exception("EINVAL")
@@ -472,6 +484,13 @@ def _name(code):
     return next((name for name, (value, _) in ERRNO.items() if value == code), "EINVAL")
 
 
+def _iterable(values, caller, place=1):
+    try:
+        return list(values)
+    except TypeError:
+        raise TypeError(f"{caller}() argument {place} must be an iterable") from None
+
+
 def _writable(buffer, nbytes, caller, too_small):
     """A buffer to receive into, and how much."""
     try:
@@ -491,33 +510,71 @@ def _writable(buffer, nbytes, caller, too_small):
     return view, nbytes or len(view)
 
 
+def _info(fd):
+    """Family, type and protocol of a descriptor."""
+    if not descriptors.is_ours(fd):
+        _status_of_file(fd)  # EBADF if it is nothing at all.
+        raise exception("ENOTSOCK")
+    return _call("sockinfo", fd)
+
+
+def _close_file(fd):
+    import os
+
+    os.close(fd)
+
+
+def _status_of_file(fd):
+    import os
+
+    os.fstat(fd)
+
+
+def _warns_of_resources():
+    """Whether anybody would see a ResourceWarning; by default they are ignored."""
+    warnings = sys.modules.get("warnings")
+    for action, message, category, module, line in getattr(warnings, "filters", ()):
+        if issubclass(ResourceWarning, category) and message is None and module is None and not line:
+            return action != "ignore"
+    return True
+
+
 def close(fd, /):
-    _call("close", _int(fd))
+    fd = _int(fd)
+    if descriptors.is_ours(fd):
+        descriptors.close(fd)
+    else:
+        _close_file(fd)
 
 
 def dup(fd, /):
-    return _call("dup", _int(fd))
+    return descriptors.dup(_int(fd))
 
 
 def socketpair(family=_AF_UNIX, type=_STREAM, proto=0):
     family, type, proto = _int(family), _int(type), _int(proto)
-    first, second = _call("socketpair", family, type & 0xFF, proto)
+    first, second = map(descriptors.opened, _call("socketpair", family, type & 0xFF, proto))
     return socket(family, type, proto, first), socket(family, type, proto, second)
 
 
-def _fits_control(length, caller):
-    if not 0 <= index(length) <= (1 << 31) - 24:
-        raise OverflowError(f"{caller}() argument out of range")
-    return length
+#: `struct cmsghdr`, and the most that a `socklen_t` may say.
+_CMSG_HEADER = 16
+_CMSG_MOST = (1 << 31) - 1
 
 
 def CMSG_LEN(length, /):
-    return 16 + _fits_control(length, "CMSG_LEN")
+    if not 0 <= index(length) <= _CMSG_MOST - _CMSG_HEADER:
+        raise OverflowError("CMSG_LEN() argument out of range")
+    return _CMSG_HEADER + length
 
 
 def CMSG_SPACE(length, /):
-    return 16 + (_fits_control(length, "CMSG_SPACE") + 7) // 8 * 8
+    if not 0 <= index(length) <= _CMSG_MOST - _CMSG_HEADER - 8:
+        raise OverflowError("CMSG_SPACE() argument out of range")
+    return _CMSG_HEADER + (length + 7) // 8 * 8
 
+
+like_c(globals())
 
 # What `from _socket import *` in socket.py takes: the C module's names, without what this file imported for itself.
 __all__ = [

@@ -8,7 +8,8 @@ import sys
 from _collections import deque
 from _weakrefset import WeakSet
 
-from socketlab import sched
+from socketlab import sched, signals
+from socketlab.like_c import like_c
 
 error = RuntimeError
 #: Seconds; what C's `PY_TIMEOUT_MAX` is on 64-bit Linux.
@@ -45,8 +46,7 @@ def set_name(name):
     sched.post("thread", str(name))
 
 
-def interrupt_main(signum=2):
-    sched.interrupt_main()
+interrupt_main = signals.interrupt_main
 
 
 def exit():
@@ -349,6 +349,12 @@ def _set_sentinel():
     return sentinel
 
 
+def forget_others():
+    """In a copy of the process: its only thread goes on."""
+    _live.clear()
+    _sentinels.clear()
+
+
 def _count():
     return len(_live)
 
@@ -360,3 +366,6 @@ def _shutdown():
         if not pending:
             return
         pending[0].join()
+
+
+like_c(globals())

@@ -49,6 +49,11 @@ class Transport:
         """Makes a stack for thread `tid`; it runs `fn()` once it is resumed. `fn` raises nothing."""
         raise NotImplementedError
 
+    def fork(self, pid):
+        """Copies the process; the copy speaks to the world as `pid`. True in the process that was copied. A transport
+        without this method belongs to a place where it cannot be done."""
+        raise NotImplementedError
+
     def leave(self, status):
         """Ends the program at once, without clean-up, for `os._exit`; the `exit` message was sent. Never returns."""
         raise NotImplementedError

@@ -120,6 +120,26 @@ fn the_rest_of_the_machine() {
 }
 
 #[test]
+fn a_process_for_each_client() {
+    check("processes");
+}
+
+#[test]
+fn alarms_in_virtual_time() {
+    check("signals");
+}
+
+#[test]
+fn descriptors_are_numbers() {
+    check("descriptors");
+}
+
+#[test]
+fn loops_without_a_call_let_others_run() {
+    check("loops");
+}
+
+#[test]
 fn a_students_own_socket_py_shadows_the_librarys() {
     check("shadow");
 }

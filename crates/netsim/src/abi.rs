@@ -12,12 +12,15 @@
 //!
 //! # To a program
 //! ```text
-//! tid:u32le  marshal((error, value, now))
+//! tid:u32le  marshal((error, value, now))          or, for the main thread
+//! tid:u32le  marshal((error, value, now, [signal, ...]))
 //! ```
 //! * `error`: `None`, or the name of an errno (`"ECONNREFUSED"`), `"timeout"` (the caller's own time-out passed),
 //!   `"EAI_NONAME"` and its like, or `"EINTR"` (interrupted: raise SIGINT, then retry).
 //! * `value`: the result; with an error, a text or `None`.
 //! * `now`: virtual time in nanoseconds since the lab began.
+//! * `signal`: numbers of signals that came meanwhile, to be handled before the program goes on. `"EINTR"` without
+//!   any means SIGINT.
 //!
 //! A reply makes the thread `tid` of that process run; it is the process's turn until it sends a message without
 //! `MORE`. Virtual time stands still meanwhile.
@@ -54,6 +57,7 @@
 //! | `gethostname` | | str |
 //! | `ifaces` | | [(index, name)] |
 //! | `now` | | None |
+//! | `spin` | | None: as `now`, of a loop that makes no call of its own |
 //! | `sleep` | nanoseconds | None |
 //! | `park` | timeout | True if unparked, False if the time-out passed: a thread waits for a lock |
 //! | `unpark` | tid | None (POST): wakes that thread's `park`, now or, if it has not begun, at once when it begins |
@@ -61,13 +65,18 @@
 //! | `write` | 1 or 2, str | None (POST, MORE) |
 //! | `thread` | name | None (POST, MORE): names the thread `tid` |
 //! | `idle` | | None (POST): the last runnable thread ended; nothing of this process can run |
+//! | `ioctl` | fd, request | int: `FIONREAD`, `TIOCOUTQ` |
+//! | `alarm` | nanoseconds (0: none), interval | (nanoseconds that were left, interval before): SIGALRM, as setitimer(2) |
+//! | `kill` | pid, signal | None |
+//! | `fork` | | the child's pid; the child's main thread gets a reply of its own, 0, in its first message |
+//! | `waitpid` | pid (0: any child), whether to wait | (pid, status of wait(2)), or (0, 0) |
 //! | `exit` | status | None (POST), the process is over; its descriptors are closed |
 
 use core::net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use core::time::Duration;
 
 use bytes::Bytes;
-use socketlab_stack::{Call, Control, Failure, Fd, Instant, Ret, SockAddr};
+use socketlab_stack::{Call, Control, Failure, Fd, Instant, Pid, Ret, SockAddr};
 use thiserror::Error;
 
 use crate::marshal::{self, Reader, Value};
@@ -111,12 +120,26 @@ pub(crate) enum Request {
     GetHostName,
     Ifaces,
     Now,
+    Spin,
     Sleep(Duration),
     Park(Option<Duration>),
     Unpark {
         tid: u32,
     },
     ReadLine,
+    Alarm {
+        first: Duration,
+        interval: Duration,
+    },
+    Kill {
+        pid: Pid,
+        signal: i32,
+    },
+    Fork,
+    WaitPid {
+        child: Option<Pid>,
+        hang: bool,
+    },
     Write {
         stream: Stream,
         text: String,
@@ -161,12 +184,16 @@ impl Reply {
         }
     }
 
-    /// The bytes for thread `tid`.
-    pub(crate) fn encode(self, tid: u32, now: Instant) -> Vec<u8> {
+    /// The bytes for thread `tid`, and the signals it is to hear of.
+    pub(crate) fn encode(self, tid: u32, now: Instant, signals: &[i32]) -> Vec<u8> {
         let error = self.error.map_or(Value::None, |name| Value::Str(name.to_owned()));
         let now = Value::Int(i64::try_from(now.as_nanos()).unwrap_or(i64::MAX));
         let mut out = tid.to_le_bytes().to_vec();
-        marshal::write(&mut out, &Value::Tuple(vec![error, self.value, now]));
+        let mut items = vec![error, self.value, now];
+        if !signals.is_empty() {
+            items.push(Value::List(signals.iter().map(|n| Value::Int(i64::from(*n))).collect()));
+        }
+        marshal::write(&mut out, &Value::Tuple(items));
         out
     }
 }
@@ -346,10 +373,23 @@ impl Args<'_> {
             "gethostname" => Ok(Request::GetHostName),
             "ifaces" => Ok(Request::Ifaces),
             "now" => Ok(Request::Now),
+            "spin" => Ok(Request::Spin),
             "sleep" => Ok(Request::Sleep(self.duration()?)),
             "park" => Ok(Request::Park(self.timeout()?)),
             "unpark" => Ok(Request::Unpark { tid: self.tid()? }),
             "readline" => Ok(Request::ReadLine),
+            "ioctl" => {
+                let (fd, request) = (self.fd()?, self.int()?);
+                // An unsigned long in C; all that are known fit into 32 bits.
+                plain(Call::Ioctl { fd, request: u32::try_from(request).unwrap_or(0) })
+            }
+            "alarm" => Ok(Request::Alarm { first: self.duration()?, interval: self.duration()? }),
+            "kill" => Ok(Request::Kill { pid: Pid(self.tid()?), signal: self.i32()? }),
+            "fork" => Ok(Request::Fork),
+            "waitpid" => {
+                let child = self.tid()?;
+                Ok(Request::WaitPid { child: (child != 0).then_some(Pid(child)), hang: self.int()? != 0 })
+            }
             "write" => {
                 let stream = match self.i32()? {
                     1 => Stream::Stdout,

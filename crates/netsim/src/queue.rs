@@ -28,6 +28,8 @@ pub(crate) enum Event {
     Typed { pid: Pid, text: String },
     /// Ctrl-C.
     Interrupt { pid: Pid },
+    /// A process's interval timer (setitimer(2)) is due.
+    Alarm { pid: Pid },
     /// A UDP flow of a gateway was quiet for too long.
     FlowIdle { flow: FlowId },
     /// A service goes on: its call is answered.

@@ -38,6 +38,13 @@ pub enum Output {
         /// The bytes, see [`crate::abi`].
         bytes: Vec<u8>,
     },
+    /// A process made a copy of itself (fork(2)): the copy will speak for itself as `pid`.
+    Fork {
+        /// The process that was copied.
+        parent: Pid,
+        /// The copy.
+        pid: Pid,
+    },
     /// End a process at once; its sockets are closed already, and nothing it still says is heard.
     Kill {
         /// The process.
@@ -223,6 +230,7 @@ impl World {
             Event::Start { pid } => self.start_process(pid),
             Event::Typed { pid, text } => self.typed(pid, &text),
             Event::Interrupt { pid } => self.interrupt_process(pid),
+            Event::Alarm { pid } => self.alarm_rings(pid),
             Event::FlowIdle { flow } => self.flow_idle(flow),
             Event::Serve { servant } | Event::Rest { servant } => self.serve(servant),
             Event::StopServers => {
@@ -332,6 +340,20 @@ impl World {
         self.settle();
     }
 
+    /// Processes that wait for text on their standard input, in the order in which they began to.
+    pub fn waiting_for_input(&self) -> Vec<Pid> {
+        let mut waiting: Vec<(CallId, Pid)> = self
+            .processes
+            .iter()
+            .filter(|(_, process)| !process.ended)
+            .flat_map(|(pid, process)| process.threads.values().map(move |wait| (wait, *pid)))
+            .filter(|(wait, _)| wait.wants_input())
+            .map(|(wait, pid)| (wait.call(), pid))
+            .collect();
+        waiting.sort_unstable();
+        waiting.into_iter().map(|(_, pid)| pid).collect()
+    }
+
     /// News from the real side of a gateway, at the present virtual time (see [`World::advance_to`]).
     pub fn handle_gateway(&mut self, event: GatewayEvent) {
         self.gateway_event(event);
@@ -397,7 +419,7 @@ impl World {
         if !self.held.is_empty() {
             return Rest::Held;
         }
-        if waits.iter().any(|wait| matches!(wait, Wait::Line { .. })) {
+        if waits.iter().any(|wait| wait.wants_input()) {
             return Rest::Input;
         }
         if self.only_servers_left() {

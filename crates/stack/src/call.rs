@@ -81,6 +81,9 @@ pub enum Call {
     RecvMsg { fd: Fd, len: usize, room: usize, flags: i32, timeout: Option<Duration> },
     /// poll(2): descriptors with the events asked for.
     Poll { fds: Vec<(Fd, u16)>, timeout: Option<Duration> },
+    /// ioctl(2): `FIONREAD` 0x541B, octets that can be read (of a datagram socket: of the first datagram), and
+    /// `TIOCOUTQ` 0x5411, octets that the peer has not acknowledged; tcp(7), udp(7), unix(7).
+    Ioctl { fd: Fd, request: u32 },
     /// `SO_DOMAIN`, `SO_TYPE` and `SO_PROTOCOL` of a descriptor, for `socket.socket(fileno=fd)`.
     SockInfo { fd: Fd },
 }
@@ -108,6 +111,7 @@ impl Call {
             Call::SendMsg { .. } => "sendmsg",
             Call::RecvMsg { .. } => "recvmsg",
             Call::Poll { .. } => "poll",
+            Call::Ioctl { .. } => "ioctl",
             Call::SockInfo { .. } => "sockinfo",
         }
     }

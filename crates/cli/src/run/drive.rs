@@ -15,7 +15,7 @@ use socketlab_stack::{CallId, Instant, Pid};
 use super::RunOptions;
 use super::console::Console;
 use super::gateway::{News, RealWorld};
-use super::process::{Heard, Process};
+use super::process::{Door, Heard, Process};
 use super::python::Python;
 use super::source::Folders;
 use crate::complain;
@@ -24,6 +24,8 @@ use crate::complain;
 const KILLED_BY_US: i32 = -9;
 /// Octets that a program may print. A choice: no lesson needs as much, and a loop that prints must end.
 const MOST_OUTPUT: usize = 16 << 20;
+/// How long the machine may take to copy a process.
+const COPY_PATIENCE: Duration = Duration::from_secs(10);
 /// How often a wait for the real world looks whether it should end. A choice.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -66,6 +68,9 @@ struct Run<'a> {
     console: &'a mut Console,
     options: &'a RunOptions,
     processes: BTreeMap<Pid, Process>,
+    /// Where copies of processes come to, and those that are to come.
+    door: Door,
+    copies: BTreeSet<Pid>,
     programs: BTreeMap<Pid, usize>,
     calls: BTreeMap<CallId, Waiting>,
     packets: BTreeSet<PacketId>,
@@ -102,6 +107,8 @@ pub(crate) fn drive(
         console,
         options,
         processes: BTreeMap::new(),
+        door: Door::open(folders.file("engine"))?,
+        copies: BTreeSet::new(),
         programs: BTreeMap::new(),
         calls: BTreeMap::new(),
         packets: BTreeSet::new(),
@@ -123,7 +130,7 @@ impl Run<'_> {
         let until = Instant::ZERO + self.options.until;
         loop {
             while let Some(output) = self.world.poll_output() {
-                self.put_out(output)?;
+                self.put_out(output, interrupted)?;
             }
             self.read_records()?;
             if interrupted.load(Ordering::Relaxed) {
@@ -193,10 +200,27 @@ impl Run<'_> {
         }
     }
 
-    fn put_out(&mut self, output: Output) -> Result<()> {
+    fn put_out(&mut self, output: Output, interrupted: &AtomicBool) -> Result<()> {
         match output {
             Output::Start { pid, program } => self.start(pid, program),
+            Output::Fork { parent, pid } => {
+                if let Some(&program) = self.programs.get(&parent) {
+                    self.programs.insert(pid, program);
+                }
+                self.copies.insert(pid);
+                Ok(())
+            }
             Output::Message { pid, bytes } => {
+                if self.copies.contains(&pid) && !self.processes.contains_key(&pid) {
+                    let stop = || interrupted.load(Ordering::Relaxed);
+                    match self.door.wait_for(pid.0, COPY_PATIENCE, &stop)? {
+                        Some(copy) => _ = self.processes.insert(pid, copy),
+                        None => {
+                            self.world.exited(pid, KILLED_BY_US);
+                            return Ok(());
+                        }
+                    }
+                }
                 if let Some(process) = self.processes.get_mut(&pid) {
                     process.send(&bytes).context("a program cannot be spoken to")?;
                 }
@@ -222,7 +246,9 @@ impl Run<'_> {
         let mut command = self.python.command();
         command
             // The socket is standard input.
-            .args(["0", &pid.to_string(), &self.world.now().as_nanos().to_string()])
+            .arg("0")
+            .arg(self.door.path())
+            .args([&pid.to_string(), &self.world.now().as_nanos().to_string()])
             .arg(self.options.seed.to_string())
             .arg(&program.file)
             .args(&program.args)
@@ -240,31 +266,39 @@ impl Run<'_> {
     fn listen_to(&mut self, pid: Pid, interrupted: &AtomicBool) -> Result<()> {
         let Some(process) = self.processes.get_mut(&pid) else { bail!("process {pid} never started") };
         let stop = || interrupted.load(Ordering::Relaxed);
+        let begin = std::time::Instant::now();
         match process.receive(self.options.cpu_limit, &stop).context("a program cannot be heard")? {
             Heard::Message(message) => {
-                if let Err(error) = self.world.handle_message(pid, &message) {
+                let result = self.world.handle_message(pid, &message);
+                let spun =
+                    if self.world.spins(pid) { process.spun + begin.elapsed() } else { Duration::ZERO };
+                process.spun = spun;
+                if let Err(error) = result {
                     self.put_down(
                         pid,
                         KILLED_BY_US,
                         &format!("socketlab: a message it sent cannot be read: {error}\n"),
                     )?;
+                } else if spun > self.options.cpu_limit {
+                    self.stop_computing(pid)?;
                 }
             }
             Heard::Ended(status) => {
                 let words = process.last_words();
                 self.put_down(pid, status, &words)?;
             }
-            Heard::Silent => {
-                let limit = self.options.cpu_limit.as_secs_f64();
-                self.put_down(
-                    pid,
-                    KILLED_BY_US,
-                    &format!("socketlab: stopped: it computed for {limit} s without any system call (--cpu-limit)\n"),
-                )?;
-            }
+            Heard::Silent => self.stop_computing(pid)?,
             Heard::Interrupted => {}
         }
         Ok(())
+    }
+
+    /// It has computed for too long.
+    fn stop_computing(&mut self, pid: Pid) -> Result<()> {
+        let limit = self.options.cpu_limit.as_secs_f64();
+        let words =
+            format!("socketlab: stopped: it computed for {limit} s without any system call (--cpu-limit)\n");
+        self.put_down(pid, KILLED_BY_US, &words)
     }
 
     /// A process is over that did not say so itself.
@@ -294,7 +328,10 @@ impl Run<'_> {
                     }
                 }
                 RecordKind::ProcessExited { pid, status } => {
-                    if let Some(slot) = self.programs.get(pid).and_then(|p| self.end.statuses.get_mut(*p)) {
+                    let own = !self.copies.contains(pid);
+                    if own
+                        && let Some(slot) = self.programs.get(pid).and_then(|p| self.end.statuses.get_mut(*p))
+                    {
                         *slot = Some(status.clone());
                     }
                     self.processes.remove(pid);

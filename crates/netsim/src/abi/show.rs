@@ -64,6 +64,7 @@ const TCP_OPTIONS: &[(i32, &str)] = &[
     (6, "TCP_KEEPCNT"),
     (12, "TCP_QUICKACK"),
 ];
+const IOCTLS: &[(i32, &str)] = &[(0x541B, "FIONREAD"), (0x5411, "TIOCOUTQ")];
 const HOWS: &[(i32, &str)] = &[(0, "SHUT_RD"), (1, "SHUT_WR"), (2, "SHUT_RDWR")];
 
 fn option_name(level: i32, name: i32) -> String {
@@ -87,6 +88,10 @@ impl Request {
             Request::Sleep(_) => Some("sleep"),
             Request::Park(_) => Some("park"),
             Request::ReadLine => Some("readline"),
+            Request::Alarm { .. } => Some("setitimer"),
+            Request::Kill { .. } => Some("kill"),
+            Request::Fork => Some("fork"),
+            Request::WaitPid { .. } => Some("waitpid"),
             _ => None,
         }
     }
@@ -111,6 +116,7 @@ impl Request {
                 | Call::Recv { fd, .. }
                 | Call::SendMsg { fd, .. }
                 | Call::RecvMsg { fd, .. }
+                | Call::Ioctl { fd, .. }
                 | Call::SockInfo { fd } => Some(*fd),
                 Call::Socket { .. } | Call::SocketPair { .. } | Call::Poll { .. } => None,
             },
@@ -177,6 +183,7 @@ impl Request {
                     let timeout = timeout.map_or("None".to_owned(), |t| python::seconds(t.as_nanos()));
                     format!("[{}], {timeout}", fds.join(", "))
                 }
+                Call::Ioctl { request, .. } => python::constant(IOCTLS, *request as i32),
                 Call::Dup { .. }
                 | Call::Close { .. }
                 | Call::Accept { .. }
@@ -188,6 +195,11 @@ impl Request {
             Request::RevResolve { address } => python::repr_str(address),
             Request::Sleep(d) => python::seconds(d.as_nanos()),
             Request::Park(Some(d)) => python::seconds(d.as_nanos()),
+            Request::Alarm { first, interval } => {
+                format!("{}, {}", python::seconds(first.as_nanos()), python::seconds(interval.as_nanos()))
+            }
+            Request::Kill { pid, signal } => format!("{pid}, {signal}"),
+            Request::WaitPid { child, .. } => child.map_or("-1".to_owned(), |pid| pid.to_string()),
             _ => String::new(),
         }
     }

@@ -22,7 +22,9 @@ impl World {
                 let earliest = self.earliest(pid, false);
                 self.calls.insert(id, caller);
                 if !post && let Some(process) = self.processes.get_mut(&pid) {
-                    process.threads.insert(tid, Wait::Kernel { call: id, earliest, shape, bounded });
+                    process
+                        .threads
+                        .insert(tid, Wait::Kernel { call: id, earliest, shape, bounded, input: false });
                 }
                 self.take_interrupt(pid);
             }
@@ -70,7 +72,7 @@ impl World {
 }
 
 /// A call that found nothing to do: the program asks again and again.
-fn is_in_vain(result: &Result<Ret, Failure>) -> bool {
+pub(super) fn is_in_vain(result: &Result<Ret, Failure>) -> bool {
     use socketlab_stack::Errno::{EAGAIN, EALREADY};
     match result {
         Ok(Ret::Ready(ready)) => ready.is_empty(),

@@ -14,12 +14,9 @@ use crate::world::{Output, World};
 /// How long servers may go on by themselves when all other programs have ended. A choice.
 const SERVERS_GRACE: Duration = Duration::from_secs(1);
 
-impl World {
-    pub(crate) fn new_process(&mut self, program: usize, at: Instant) -> Pid {
-        self.next_pid += 1;
-        let pid = Pid(self.next_pid);
-        let node = self.programs.get(program).map_or(NodeId(0), |p| p.node);
-        let process = Process {
+impl Process {
+    pub(super) fn new(program: usize, node: NodeId) -> Process {
+        Process {
             program,
             node,
             started: false,
@@ -30,8 +27,21 @@ impl World {
             end_of_file: false,
             in_vain: 0,
             interrupted: false,
-        };
-        self.processes.insert(pid, process);
+            signals: Vec::new(),
+            alarm: None,
+            spins: false,
+            parent: None,
+            zombie: None,
+        }
+    }
+}
+
+impl World {
+    pub(crate) fn new_process(&mut self, program: usize, at: Instant) -> Pid {
+        self.next_pid += 1;
+        let pid = Pid(self.next_pid);
+        let node = self.programs.get(program).map_or(NodeId(0), |p| p.node);
+        self.processes.insert(pid, Process::new(program, node));
         self.queue.push(at, Event::Start { pid });
         pid
     }
@@ -68,6 +78,10 @@ impl World {
         let Some(process) = self.processes.get_mut(&pid).filter(|p| !p.ended) else { return };
         process.ended = true;
         let (node, started) = (process.node, process.started);
+        process.zombie = process.parent.is_some().then(|| status.clone());
+        if let Some((key, _)) = process.alarm.take() {
+            self.queue.cancel(key);
+        }
         let threads = core::mem::take(&mut process.threads);
         for wait in threads.into_values() {
             match wait {
@@ -86,9 +100,15 @@ impl World {
             self.record(RecordKind::ProcessExited { pid, status });
         }
         self.drain(node, None, None);
+        self.tell_parent(pid);
         if self.auto_stop && self.stop_servers.is_none() && self.only_servers_left() {
             self.stop_servers = Some(self.queue.push(now + SERVERS_GRACE, Event::StopServers));
         }
+    }
+
+    /// Whether all that a process last had to say was that it computes in a loop, without any call.
+    pub fn spins(&self, pid: Pid) -> bool {
+        self.processes.get(&pid).is_some_and(|process| process.spins)
     }
 
     /// Whether servers are all that is left.

@@ -9,9 +9,11 @@
 //! wait      sleeping, locks, lines of standard input
 //! reply     answers: into the queue, and out to the program
 //! life      start, end, servers that are stopped when all others have ended
-//! signal    Ctrl-C
+//! signal    Ctrl-C, kill(2), alarms
+//! family    fork(2), waitpid(2)
 //! ```
 
+mod family;
 mod kernel;
 mod life;
 mod reply;
@@ -22,7 +24,7 @@ use core::net::IpAddr;
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
-use socketlab_stack::{CallId, Cause, Instant, Pid};
+use socketlab_stack::{Call, CallId, Cause, Fd, Instant, Pid};
 
 use crate::abi::{AbiError, Message, Reply, Request, Shape};
 use crate::marshal::Value;
@@ -58,6 +60,16 @@ pub(crate) struct Process {
     in_vain: u32,
     /// Ctrl-C came while the main thread did not wait.
     interrupted: bool,
+    /// Other signals that the main thread has not heard of, in the order they came.
+    signals: Vec<i32>,
+    /// Its last message said that it computes in a loop.
+    spins: bool,
+    /// The interval timer: when it is due, and the interval after that.
+    alarm: Option<(EventKey, Duration)>,
+    /// The process that made this one by fork(2).
+    parent: Option<Pid>,
+    /// How it ended, until its parent has heard of it.
+    zombie: Option<ExitStatus>,
 }
 
 /// What a thread waits for.
@@ -65,14 +77,16 @@ pub(crate) struct Process {
 pub(crate) enum Wait {
     /// Its reply is in the queue.
     Reply { call: CallId, key: EventKey, reply: Reply, shown: Option<Shown>, interruptible: bool },
-    /// The stack has not answered yet.
-    Kernel { call: CallId, earliest: Instant, shape: Shape, bounded: bool },
+    /// The stack has not answered yet. `input`: it is a poll(2) that looks at standard input too.
+    Kernel { call: CallId, earliest: Instant, shape: Shape, bounded: bool, input: bool },
     /// Another thread.
     Park { call: CallId, earliest: Instant },
     /// A line on standard input.
     Line { call: CallId, earliest: Instant },
     /// A DNS server, by a lookup of this number.
     Lookup { call: CallId, servant: u32 },
+    /// A child's end: of this one, or of any.
+    Child { call: CallId, earliest: Instant, child: Option<Pid> },
 }
 
 /// How a call's end is recorded.
@@ -97,8 +111,14 @@ impl Wait {
             | Wait::Kernel { call, .. }
             | Wait::Park { call, .. }
             | Wait::Line { call, .. }
-            | Wait::Lookup { call, .. } => *call,
+            | Wait::Lookup { call, .. }
+            | Wait::Child { call, .. } => *call,
         }
+    }
+
+    /// Whether it waits for something to be typed.
+    pub(crate) const fn wants_input(&self) -> bool {
+        matches!(self, Wait::Line { .. } | Wait::Kernel { input: true, .. })
     }
 }
 
@@ -122,6 +142,11 @@ struct From {
     call: CallId,
     post: bool,
     shown: bool,
+}
+
+/// Standard input, output and error, which the stack knows nothing of.
+const fn is_standard(fd: Fd) -> bool {
+    0 <= fd.0 && fd.0 <= 2
 }
 
 impl World {
@@ -150,6 +175,9 @@ impl World {
             let args = request.args();
             self.record(RecordKind::CallEntered { call, pid, tid, name, args, socket, place });
         }
+        if let Some(process) = self.processes.get_mut(&pid) {
+            process.spins = request == Request::Spin;
+        }
         self.request(from, request, lookup_place);
         if !more && self.running == Some(pid) {
             self.running = None;
@@ -161,7 +189,14 @@ impl World {
         let From { pid, node, .. } = from;
         let simple = |value| (Reply::ok(value), false);
         let (reply, in_vain) = match request {
+            Request::Kernel(Call::Poll { fds, timeout }, _) if fds.iter().any(|(fd, _)| is_standard(*fd)) => {
+                return self.poll_standard(from, &fds, timeout);
+            }
             Request::Kernel(call, shape) => return self.kernel_call(from, call, shape),
+            Request::Alarm { first, interval } => (self.set_alarm(pid, first, interval), false),
+            Request::Kill { pid: target, signal } => (self.signal_process(node, target, signal), false),
+            Request::Fork => return self.fork(from),
+            Request::WaitPid { child, hang } => return self.wait_pid(from, child, hang),
             Request::Sleep(time) => return self.sleep(from, time),
             Request::Park(timeout) => return self.park(from, timeout),
             Request::ReadLine => return self.read_line(from),
@@ -172,7 +207,7 @@ impl World {
             }
             Request::Exit { status } => return self.end_process(pid, ExitStatus::Exited(status)),
             Request::Thread | Request::Idle => simple(Value::None),
-            Request::Now => (Reply::ok(Value::None), true),
+            Request::Now | Request::Spin => (Reply::ok(Value::None), true),
             Request::GetHostName => {
                 let name = self.topology.nodes.get(node.0 as usize).map(|n| n.name.clone());
                 simple(Value::Str(name.unwrap_or_default()))

@@ -49,7 +49,11 @@ impl World {
         if let Some(shown) = shown {
             self.record_return(From { pid, tid, node, call, post: false, shown: true }, shown);
         }
-        self.outputs.push_back(Output::Message { pid, bytes: reply.encode(tid, self.now) });
+        let signals = match self.processes.get_mut(&pid) {
+            Some(process) if tid == MAIN => core::mem::take(&mut process.signals),
+            _ => Vec::new(),
+        };
+        self.outputs.push_back(Output::Message { pid, bytes: reply.encode(tid, self.now, &signals) });
         // The call could not be interrupted (it did not block): the signal comes right after it, as on Linux.
         if tid == MAIN
             && let Some(process) = self.processes.get_mut(&pid)

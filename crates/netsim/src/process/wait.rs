@@ -2,13 +2,24 @@
 
 use core::time::Duration;
 
-use socketlab_stack::{Cause, Pid};
+use socketlab_stack::{Call, Cause, Fd, Outcome, Pid, Ret};
 
-use super::{From, Shown, Wait};
-use crate::abi::Reply;
+use super::{Caller, From, Process, Shown, Wait, is_standard};
+use crate::abi::{Reply, Shape};
 use crate::marshal::Value;
 use crate::record::{RecordKind, Stream};
 use crate::world::World;
+
+/// poll(2).
+const POLLIN: u16 = 0x1;
+const POLLOUT: u16 = 0x4;
+
+impl Process {
+    /// Whether a read of standard input would not block: as on a terminal, when a line is complete.
+    fn has_input(&self) -> bool {
+        self.end_of_file || self.stdin.contains('\n')
+    }
+}
 
 impl World {
     pub(super) fn sleep(&mut self, from: From, time: Duration) {
@@ -96,6 +107,75 @@ impl World {
         }
     }
 
+    /// poll(2) of standard streams, perhaps beside sockets.
+    pub(super) fn poll_standard(&mut self, from: From, fds: &[(Fd, u16)], timeout: Option<Duration>) {
+        let From { pid, tid, node, call: id, .. } = from;
+        let has_input = self.processes.get(&pid).is_some_and(Process::has_input);
+        let standard = |(fd, asked): &(Fd, u16)| {
+            let events = match fd.0 {
+                0 if has_input => POLLIN,
+                0 => 0,
+                _ => POLLOUT,
+            };
+            (events & asked != 0).then_some((*fd, events & asked))
+        };
+        let now = self.now;
+        let sockets: Vec<_> = fds.iter().filter(|(fd, _)| !is_standard(*fd)).copied().collect();
+        let mut ready: Vec<_> = fds.iter().filter(|(fd, _)| is_standard(*fd)).filter_map(standard).collect();
+        let patience = if ready.is_empty() { timeout } else { Some(Duration::ZERO) };
+        let Some(host) = self.host_mut(node) else { return };
+        match host.host.call(now, pid, id, Call::Poll { fds: sockets, timeout: patience }) {
+            Outcome::Done(result) => {
+                let result = result.map(|ret| {
+                    if let Ret::Ready(found) = ret {
+                        ready.extend(found);
+                    }
+                    let place = |fd: Fd| fds.iter().position(|(asked, _)| *asked == fd);
+                    ready.sort_by_key(|(fd, _)| place(*fd));
+                    Ret::Ready(ready)
+                });
+                let earliest = self.earliest(pid, super::kernel::is_in_vain(&result));
+                self.kernel_answer(from, earliest, &result, Shape::Plain);
+            }
+            Outcome::Blocked => {
+                let earliest = self.earliest(pid, false);
+                self.calls.insert(id, Caller::Thread(pid, tid));
+                let input = fds.iter().any(|(fd, asked)| fd.0 == 0 && asked & POLLIN != 0);
+                let wait = Wait::Kernel {
+                    call: id,
+                    earliest,
+                    shape: Shape::Plain,
+                    bounded: timeout.is_some(),
+                    input,
+                };
+                if let Some(process) = self.processes.get_mut(&pid) {
+                    process.threads.insert(tid, wait);
+                }
+                self.take_interrupt(pid);
+            }
+        }
+        self.drain(node, Some(id), None);
+    }
+
+    /// Text was typed: those who poll standard input see it.
+    fn offer_input(&mut self, pid: Pid) {
+        let now = self.now;
+        let Some(process) = self.processes.get(&pid).filter(|process| process.has_input()) else { return };
+        let node = process.node;
+        let polling = process.threads.iter().filter_map(|(tid, wait)| match wait {
+            Wait::Kernel { call, earliest, input: true, .. } => Some((*tid, *call, *earliest)),
+            _ => None,
+        });
+        for (tid, call, earliest) in polling.collect::<Vec<_>>() {
+            self.calls.remove(&call);
+            if let Some(host) = self.host_mut(node) {
+                host.host.cancel(now, call);
+            }
+            let from = From { pid, tid, node, call, post: false, shown: true };
+            self.kernel_answer(from, earliest, &Ok(Ret::Ready(vec![(Fd(0), POLLIN)])), Shape::Plain);
+        }
+    }
+
     pub(crate) fn typed(&mut self, pid: Pid, text: &str) {
         let Some(process) = self.processes.get_mut(&pid).filter(|p| !p.ended) else { return };
         if process.end_of_file {
@@ -104,5 +184,6 @@ impl World {
         process.stdin.push_str(text);
         process.end_of_file = text.is_empty();
         self.offer_lines(pid);
+        self.offer_input(pid);
     }
 }

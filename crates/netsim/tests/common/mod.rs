@@ -385,6 +385,8 @@ impl Stage {
                 Output::Message { pid, bytes } => {
                     let _ = self.running[&pid].to_program.send(bytes);
                 }
+                // A closure cannot be copied: the child never speaks. It is there to be waited for.
+                Output::Fork { .. } => {}
                 Output::Interrupt { pid } => self.interrupted.push(pid),
                 Output::Kill { pid } => {
                     self.running.remove(&pid);

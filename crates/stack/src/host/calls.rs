@@ -40,6 +40,9 @@ impl Host {
             Call::Shutdown { fd, how } => {
                 self.lookup(pid, *fd).and_then(|socket| self.shutdown(now, socket, *how))
             }
+            Call::Ioctl { fd, request } => {
+                self.lookup(pid, *fd).and_then(|socket| self.ioctl(socket, *request))
+            }
             Call::SockInfo { fd } => self.lookup(pid, *fd).and_then(|socket| self.info(socket)),
             Call::Accept { fd, .. }
             | Call::Connect { fd, .. }
@@ -196,6 +199,26 @@ impl Host {
         match socket.peer.filter(|peer| open && peer.port() != 0) {
             Some(peer) => Ok(Ret::Addr(socket.outward(peer))),
             None => Err(Errno::ENOTCONN.into()),
+        }
+    }
+
+    fn ioctl(&self, id: SocketId, request: u32) -> Result<Ret, Failure> {
+        const FIONREAD: u32 = 0x541B;
+        const TIOCOUTQ: u32 = 0x5411;
+        let socket = self.sockets.get(id).ok_or(Errno::EBADF)?;
+        let (readable, unsent) = match &socket.body {
+            Body::Tcp(tcp) if tcp.listener.is_some() => return Err(Errno::EINVAL.into()),
+            Body::Tcp(tcp) => tcp.tcb.as_ref().map_or((0, 0), crate::tcp::Tcb::queues),
+            Body::Udp(datagrams) | Body::Ping(datagrams) | Body::Raw(datagrams) => {
+                (datagrams.queue.front().map_or(0, |first| first.data.len()), 0)
+            }
+            Body::Unix(unix) if socket.kind == SOCK_STREAM => (unix.held, 0),
+            Body::Unix(unix) => (unix.queue.front().map_or(0, |first| first.len()), 0),
+        };
+        match request {
+            FIONREAD => Ok(Ret::Len(readable)),
+            TIOCOUTQ => Ok(Ret::Len(unsent)),
+            _ => Err(Errno::ENOTTY.into()),
         }
     }
 

@@ -296,6 +296,17 @@ impl Host {
         self.settle(now);
     }
 
+    /// A process made a copy of itself: the copy has the same descriptors, on the same sockets (fork(2)).
+    pub fn fork(&mut self, parent: Pid, child: Pid) {
+        let Some(files) = self.sockets.files.get(&parent).cloned() else { return };
+        for (_, id) in files.iter() {
+            if let Some(socket) = self.sockets.get_mut(id) {
+                socket.refs += 1;
+            }
+        }
+        self.sockets.files.insert(child, files);
+    }
+
     /// The next thing that happened inside.
     pub fn poll_event(&mut self) -> Option<HostEvent> {
         self.events.pop_front()

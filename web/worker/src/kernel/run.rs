@@ -250,6 +250,8 @@ impl Run {
                     jobs.push_back(Job::Start(Start { pid, file, args, files, now, seed }));
                 }
                 Output::Message { pid, bytes } => jobs.push_back(Job::Message { pid, now, bytes }),
+                // A WebAssembly program cannot be copied while it runs; the shim says so to the program.
+                Output::Fork { .. } => {}
                 Output::Kill { pid } => {
                     self.alive.remove(&pid);
                     jobs.push_back(Job::Kill { pid });

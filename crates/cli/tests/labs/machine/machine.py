@@ -2,6 +2,7 @@ import atexit
 import datetime
 import os
 import random
+import subprocess
 import socket
 import sys
 import time
@@ -39,7 +40,7 @@ except OSError as error:
     print(error, [(f.filename, f.lineno, f.name) for f in traceback.extract_tb(error.__traceback__)])
 
 try:
-    os.fork()
+    subprocess.run(["ls"])
 except OSError as error:
     print(error)
 try:
