@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 use clap::Args;
-use socketlab_packetdrill::{Comparison, run_script_with};
+use socketlab_packetdrill::{Comparison, run_script_in};
 
 /// What `socketlab packetdrill` takes.
 #[derive(Args)]
@@ -27,7 +27,10 @@ pub(crate) fn packetdrill(options: &PacketdrillOptions) -> Result<ExitCode> {
     for file in &options.files {
         let text =
             std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
-        let outcome = run_script_with(&text, &file.display().to_string(), how);
+        // Files that the script runs as commands (a suite's `defaults.sh`) lie beside it.
+        let folder = file.parent().map(PathBuf::from).unwrap_or_default();
+        let read = |name: &str| std::fs::read_to_string(folder.join(name)).ok();
+        let outcome = run_script_in(&text, &file.display().to_string(), how, &read);
         writeln!(out, "{outcome}")?;
         if outcome.passed() {
             passed += 1;

@@ -7,8 +7,8 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use smoltcp::wire::EthernetAddress;
 use socketlab_stack::{
-    Call, CallId, Failure, Host, HostConfig, HostSnapshot, IfaceId, Instant, IpCidr, MacAddr, Outcome, Pid,
-    Ret,
+    Call, CallId, Failure, Fd, Host, HostConfig, HostSnapshot, IfaceId, Instant, IpCidr, MacAddr, Outcome,
+    Pid, Ret,
 };
 
 use crate::wire::{self, Datagram, Frame};
@@ -110,6 +110,24 @@ impl Bench {
         let frame = wire::emit(EthernetAddress(GATEWAY_MAC), EthernetAddress(HOST_MAC), datagram);
         self.host.handle_frame(self.now, self.iface, frame);
         self.drain();
+    }
+
+    /// `getsockopt(TCP_INFO)` of the program's descriptor.
+    pub(crate) fn tcp_info(&mut self, fd: Fd) -> Option<Bytes> {
+        let call = Call::GetSockOpt { fd, level: 6, name: 11, len: 512 };
+        match self.call(call).1 {
+            Outcome::Done(Ok(Ret::Opt(info))) => Some(info),
+            _ => None,
+        }
+    }
+
+    /// `sysctl -w`. False: there is no such setting.
+    pub(crate) fn set_sysctl(&mut self, name: &str, value: &str) -> bool {
+        self.host.set_sysctl(name, value)
+    }
+
+    pub(crate) fn set_hystart(&mut self, on: bool) {
+        self.host.set_sysctl("hystart", if on { "1" } else { "0" });
     }
 
     pub(crate) fn snapshot(&self) -> HostSnapshot {

@@ -10,16 +10,21 @@ use socketlab_stack::{Call, Failure, Fd, HostSnapshot, Ret, SockAddr};
 use crate::bench::{LOCAL, REMOTE};
 use crate::connection::{Stream, octets};
 use crate::constants::{MSG_DONTWAIT, MSG_PEEK, MSG_TRUNC, O_NONBLOCK, O_RDWR, constant, errno, value};
+use crate::epoll::Epoll;
 use crate::script::{Expr, SystemCall};
 use crate::{Comparison, Trouble};
 
 /// The port both ends use where a script writes `...`, as in the original.
 pub(crate) const PORT: u16 = 8080;
 
+/// `SIOCATMARK` (tcp(7)).
+const SIOCATMARK: i64 = 0x8905;
+
 /// The program's open descriptors, by the numbers the script gives them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Files {
     open: BTreeMap<i64, File>,
+    epolls: BTreeMap<i64, Epoll>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +44,8 @@ pub(crate) enum Wanted {
     Host(Call),
     /// A call that the interpreter answers itself, with this result.
     Answer(i64),
+    /// As `Answer`, with an errno's symbol.
+    Refused(&'static str),
 }
 
 /// A call's result: a number, or an errno's symbol.
@@ -47,7 +54,7 @@ type Answer = Result<i64, &'static str>;
 impl Files {
     /// The host's call for a line of the script.
     pub(crate) fn lower(
-        &self,
+        &mut self,
         line: usize,
         call: &SystemCall,
         host: &HostSnapshot,
@@ -74,6 +81,7 @@ impl Files {
                 Call::Recv { fd: self.fd(&args)?, len, flags, timeout: self.timeout(&args, flags)? }
             }
             "write" | "send" | "sendto" | "writev" | "sendmsg" => self.send(&args)?,
+            "close" if self.epolls.contains_key(&args.int(0)?) => return Ok(Wanted::Answer(0)),
             "close" => Call::Close { fd: self.fd(&args)? },
             "shutdown" => Call::Shutdown { fd: self.fd(&args)?, how: args.int(1)? },
             "getsockopt" => {
@@ -86,7 +94,24 @@ impl Files {
                 Call::SetSockOpt { fd: self.fd(&args)?, level, name, value: args.option(3)? }
             }
             "poll" => self.poll(&args)?,
+            "epoll_create" | "epoll_create1" => {
+                let number = value(&call.result).filter(|number| *number >= 0);
+                let number = number.ok_or_else(|| Trouble::lacking(line, "epoll_create without a result"))?;
+                self.epolls.insert(number, Epoll::default());
+                return Ok(Wanted::Answer(number));
+            }
+            "epoll_ctl" => return self.epoll_ctl(&args),
+            "epoll_wait" => {
+                let epoll = self.epolls.get_mut(&args.int(0)?);
+                let epoll = epoll.ok_or_else(|| Trouble::wrong(line, "no such epoll descriptor"))?;
+                let timeout: i64 = args.int(3)?;
+                let timeout = u64::try_from(timeout).ok().map(Duration::from_millis);
+                Call::Poll { fds: epoll.questions(&host.sockets), timeout }
+            }
             "fcntl" => return self.fcntl(&args).map(Wanted::Answer),
+            "ioctl" if args.int::<i64>(1)? == SIOCATMARK => {
+                Call::Ioctl { fd: self.fd(&args)?, request: 0x8905 }
+            }
             "ioctl" => return self.ioctl(&args, host).map(Wanted::Answer),
             name => return Err(Trouble::lacking(line, format!("the system call {name}"))),
         };
@@ -145,6 +170,22 @@ impl Files {
         Ok(Call::Poll { fds, timeout: u64::try_from(timeout).ok().map(Duration::from_millis) })
     }
 
+    fn epoll_ctl(&mut self, args: &Args<'_>) -> Result<Wanted, Trouble> {
+        let fd: i64 = args.int(2)?;
+        let host = self.open.get(&fd).map_or(Fd(-1), |file| file.fd);
+        let operation = args.int(1)?;
+        let events = match args.at(3) {
+            Ok(expr) => expr.field("events").and_then(value).unwrap_or(0),
+            Err(_) => 0,
+        };
+        let epoll = self.epolls.get_mut(&args.int(0)?);
+        let epoll = epoll.ok_or_else(|| Trouble::wrong(args.line, "no such epoll descriptor"))?;
+        Ok(match epoll.control(operation, fd, host, events) {
+            Ok(()) => Wanted::Answer(0),
+            Err(errno) => Wanted::Refused(errno),
+        })
+    }
+
     fn fcntl(&self, args: &Args<'_>) -> Result<i64, Trouble> {
         let file = self.file(args)?;
         match args.int::<i64>(1)? {
@@ -189,6 +230,16 @@ impl Files {
         check(&args, number)
     }
 
+    /// A call that the interpreter refused.
+    pub(crate) fn handle_refusal(
+        &self,
+        line: usize,
+        call: &SystemCall,
+        errno: &'static str,
+    ) -> Result<(), Trouble> {
+        check(&Args { line, call }, Err(errno))
+    }
+
     /// As for a call the interpreter answered itself.
     pub(crate) fn handle_own_answer(
         &mut self,
@@ -197,6 +248,10 @@ impl Files {
         answer: i64,
     ) -> Result<(), Trouble> {
         let args = Args { line, call };
+        if let ("close", Ok(fd)) = (call.name.as_str(), args.int(0)) {
+            let fd: i64 = fd;
+            self.epolls.remove(&fd);
+        }
         if call.name == "fcntl" && args.int::<i64>(1)? == 4 {
             let fd: i64 = args.int(0)?;
             let nonblocking = args.int::<i64>(2)? & O_NONBLOCK != 0;
@@ -219,6 +274,13 @@ impl Files {
                 self.open.insert(number, File { fd: *fd, stream, nonblocking, written: 0, read: 0 });
                 Ok(number)
             }
+            Ret::Len(mark) if args.call.name == "ioctl" => {
+                let wanted: usize = args.int(2)?;
+                if wanted == *mark {
+                    return Ok(0);
+                }
+                Err(Trouble::wrong(args.line, format!("ioctl gives {mark}, not {wanted}")))
+            }
             Ret::Len(len) => {
                 let fd: i64 = args.int(0)?;
                 if let Some(file) = self.open.get_mut(&fd) {
@@ -235,9 +297,12 @@ impl Files {
                 }
                 Ok(0)
             }
+            Ret::Ready(ready) if args.call.name == "epoll_wait" => self.epoll_ready(args, ready),
             Ret::Ready(ready) => self.ready(args, ready),
             Ret::Unit if args.call.name == "close" => {
-                self.open.remove(&args.int(0)?);
+                let fd = args.int(0)?;
+                self.open.remove(&fd);
+                self.epolls.values_mut().for_each(|epoll| epoll.forget(fd));
                 Ok(0)
             }
             _ => Ok(0),
@@ -277,6 +342,29 @@ impl Files {
             }
         }
         Ok(i64::try_from(ready.len()).unwrap_or(i64::MAX))
+    }
+}
+
+impl Files {
+    fn epoll_ready(&mut self, args: &Args<'_>, ready: &[(Fd, u16)]) -> Result<i64, Trouble> {
+        let (number, most): (i64, usize) = (args.int(0)?, args.int(2)?);
+        let Some(epoll) = self.epolls.get_mut(&number) else { return Err(args.strange(0)) };
+        let found = epoll.report(ready, most);
+        let wanted = match args.at(1)? {
+            Expr::List(items) => items.iter().collect(),
+            one => vec![one],
+        };
+        for ((fd, events), wanted) in found.iter().zip(wanted) {
+            let same_fd = wanted.field("fd").and_then(value).is_none_or(|wanted| wanted == *fd);
+            let wanted = wanted.field("events").and_then(value).unwrap_or(*events);
+            if !same_fd || wanted != *events {
+                return Err(Trouble::wrong(
+                    args.line,
+                    format!("epoll_wait gives {events:#x} for {fd}, not {wanted:#x}"),
+                ));
+            }
+        }
+        Ok(i64::try_from(found.len()).unwrap_or(i64::MAX))
     }
 }
 

@@ -10,6 +10,11 @@ pub(crate) fn compare(expected: &Packet, actual: &Packet, how: Comparison) -> Op
     {
         return Some(format!("TTL is {actual}, not {expected}"));
     }
+    if let (Some(expected), Some(actual)) = (expected.ecn, actual.ecn)
+        && expected != actual
+    {
+        return Some(format!("the ECN field is {actual}, not {expected}"));
+    }
     if expected.ports.is_some() && expected.ports != actual.ports {
         return Some("the ports differ".to_owned());
     }
@@ -45,6 +50,9 @@ fn segment(expected: &Segment, actual: &Segment, how: Comparison) -> Option<Stri
     }
     if expected.flags.ack && expected.ack != actual.ack {
         return Some(format!("ack is {}, not {}", actual.ack, expected.ack));
+    }
+    if expected.urgent.is_some() && expected.urgent != actual.urgent {
+        return Some("the urgent pointers differ".to_owned());
     }
     if let (Some(expected), Some(actual)) = (expected.window, actual.window)
         && expected != actual

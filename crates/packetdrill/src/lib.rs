@@ -21,6 +21,7 @@ mod code;
 mod compare;
 mod connection;
 mod constants;
+mod epoll;
 mod packet;
 mod parse;
 mod run;
@@ -31,7 +32,7 @@ mod wire;
 
 use core::fmt;
 
-pub use run::{run_script, run_script_with};
+pub use run::{run_script, run_script_in, run_script_with};
 
 /// How closely packets are compared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -10,6 +10,8 @@ pub(crate) struct Packet {
     pub(crate) ports: Option<(u16, u16)>,
     /// Time to live, where the script gives it.
     pub(crate) ttl: Option<u8>,
+    /// The ECN field (RFC 3168 5), where the script gives it.
+    pub(crate) ecn: Option<u8>,
     pub(crate) body: Body,
 }
 
@@ -46,6 +48,8 @@ pub(crate) struct Segment {
     pub(crate) ack: u32,
     /// As in the header, not scaled. None in a script: any.
     pub(crate) window: Option<u16>,
+    /// The urgent pointer, where the script gives it.
+    pub(crate) urgent: Option<u16>,
     /// None for `<...>`: any.
     pub(crate) options: Option<Vec<TcpOption>>,
 }
@@ -175,6 +179,9 @@ impl fmt::Display for Segment {
         }
         if let Some(window) = self.window {
             write!(f, " win {window}")?;
+        }
+        if let Some(urgent) = self.urgent.filter(|_| self.flags.urg) {
+            write!(f, " urg {urgent}")?;
         }
         match self.options.as_deref() {
             None => f.write_str(" <...>"),

@@ -1,36 +1,49 @@
-//! Commands between back-quotes. None is run: those that set a kernel to what this stack is anyway are accepted, those
-//! that count sockets are answered from the host's snapshot, all others make the script not interpretable.
+//! Commands between back-quotes. None is run: sysctl(8) sets the host's own settings, those that set a kernel to what this
+//! stack is anyway are accepted, those that count sockets are answered from the host's snapshot, all others make the
+//! script not interpretable.
 
 use socketlab_stack::{HostSnapshot, TcpState};
 
 use crate::Trouble;
+use crate::bench::Bench;
 
-/// Settings that this stack has, or that change nothing a script sees here. `None`: any value.
+/// Settings that change nothing a script sees here, or that say what this stack is anyway. `None`: any value. Those that
+/// the stack has ([`socketlab_stack::Sysctl`]) are set in it.
 const SETTINGS: &[(&str, Option<&[&str]>)] = &[
-    ("net.ipv4.tcp_timestamps", Some(&["1"])),
-    ("net.ipv4.tcp_window_scaling", Some(&["1"])),
-    ("net.ipv4.tcp_sack", Some(&["1"])),
-    ("net.ipv4.tcp_dsack", Some(&["1"])),
     ("net.ipv4.tcp_fack", Some(&["0"])),
-    ("net.ipv4.tcp_reordering", Some(&["3"])),
-    ("net.ipv4.tcp_ecn", Some(&["0", "2"])),
-    ("net.ipv4.tcp_early_retrans", Some(&["0"])),
-    ("net.ipv4.tcp_recovery", Some(&["0"])),
-    ("net.ipv4.tcp_frto", Some(&["0"])),
     ("net.ipv4.tcp_mtu_probing", Some(&["0"])),
-    ("net.ipv4.tcp_abort_on_overflow", Some(&["0"])),
-    ("net.ipv4.tcp_rfc1337", Some(&["0"])),
-    ("net.ipv4.tcp_syn_retries", Some(&["6"])),
-    ("net.ipv4.tcp_synack_retries", Some(&["5"])),
-    ("net.ipv4.tcp_retries1", Some(&["3"])),
-    ("net.ipv4.tcp_retries2", Some(&["15"])),
-    ("net.ipv4.tcp_fin_timeout", Some(&["60"])),
+    ("net.ipv4.tcp_base_mss", None),
+    ("net.ipv4.tcp_retries1", None),
     ("net.ipv4.tcp_no_metrics_save", None),
     ("net.ipv4.tcp_syncookies", None),
     ("net.ipv4.tcp_pacing_ss_ratio", None),
     ("net.ipv4.tcp_pacing_ca_ratio", None),
     ("net.ipv4.tcp_min_tso_segs", None),
+    ("net.ipv4.tcp_tso_win_divisor", None),
+    ("net.ipv4.tcp_limit_output_bytes", None),
+    ("net.ipv4.tcp_min_rtt_wlen", None),
+    ("net.ipv4.tcp_thin_linear_timeouts", Some(&["0"])),
+    ("net.ipv4.tcp_autocorking", None),
+    ("net.ipv4.tcp_app_win", Some(&["31"])),
+    ("net.ipv4.tcp_adv_win_scale", Some(&["1"])),
+    ("net.ipv4.tcp_comp_sack_nr", None),
+    ("net.ipv4.tcp_comp_sack_delay_ns", None),
+    ("net.ipv4.tcp_comp_sack_slack_ns", None),
     ("net.ipv4.tcp_fastopen", None),
+    ("net.ipv4.tcp_fastopen_key", None),
+    ("net.ipv4.tcp_ecn_option", None),
+    ("net.ipv4.tcp_available_congestion_control", None),
+    ("net.ipv4.tcp_shrink_window", Some(&["0"])),
+    ("net.ipv4.tcp_tso_rtt_log", None),
+    ("net.core.default_qdisc", None),
+    ("net.core.optmem_max", None),
+    ("net.core.netdev_max_backlog", None),
+    ("net.ipv4.ip_local_port_range", None),
+    ("net.ipv4.tcp_mem", None),
+    ("net.core.rmem_max", None),
+    ("net.core.wmem_max", None),
+    ("net.core.rmem_default", None),
+    ("net.core.wmem_default", None),
     ("net.inet.tcp.rfc1323", Some(&["1"])),
     ("net.inet.tcp.blackhole", Some(&["0"])),
     ("net.inet.tcp.sack.enable", Some(&["1"])),
@@ -51,45 +64,90 @@ const SETTINGS: &[(&str, Option<&[&str]>)] = &[
     ("kern.ipc.maxsockbuf", Some(&["2097152"])),
 ];
 
+/// Reads a file that a script runs, by the name it gives.
+pub(crate) type Read<'a> = &'a dyn Fn(&str) -> Option<String>;
+
 /// Understands the commands of one pair of back-quotes, or says which one it does not.
-pub(crate) fn run(line: usize, text: &str, host: &HostSnapshot) -> Result<(), Trouble> {
+pub(crate) fn run(line: usize, text: &str, bench: &mut Bench, read: Read<'_>) -> Result<(), Trouble> {
     for (offset, command) in text.lines().enumerate() {
         let command = command.trim();
         let words: Vec<&str> = command.split_whitespace().collect();
         match words.as_slice() {
             [] => {}
             [first, ..] if first.starts_with('#') => {}
-            // The suites' own set-up of a test machine, and what undoes it.
-            [first] if first.ends_with("/defaults.sh") || first.starts_with("/tmp/sysctl_restore") => {}
+            // What undoes the suite's own set-up of a test machine.
+            [first] if first.starts_with("/tmp/sysctl_restore") => {}
+            [first] if first.ends_with(".sh") => match read(first) {
+                Some(text) => run(line, &text, bench, &|_| None)?,
+                // Each suite's file of defaults: without it the stack's own hold.
+                None if first.ends_with("/defaults.sh") => {}
+                None => return Err(Trouble::lacking(line + offset, format!("the file {first}"))),
+            },
             [first, settings @ ..] if first.ends_with("/set_sysctls.py") => {
                 for setting in settings {
-                    let name = setting.trim_start_matches("/proc/sys/").replace('/', ".");
-                    self::setting(line + offset, &name)?;
+                    let Some((name, value)) = setting.split_once('=') else { continue };
+                    let name = name.trim_start_matches("/proc/sys/").replace('/', ".");
+                    self::setting(line + offset, bench, &name, &value.replace(',', " "))?;
                 }
             }
-            ["sysctl", settings @ ..] => {
-                for setting in settings.iter().filter(|s| !s.starts_with('-')) {
-                    self::setting(line + offset, setting)?;
+            // The ends of an `if` that chooses a file which this kernel may not have.
+            ["sysctl", ..] => {
+                for (name, value) in assignments(command) {
+                    self::setting(line + offset, bench, name, value)?;
                 }
             }
             // Segmentation offload: here, a segment is a segment.
             ["ethtool", "-K", ..] => {}
+            // Nothing is remembered of earlier connections.
+            ["ip", "tcp_metrics", "flush" | "flush_all", ..] => {}
+            // A queue that only orders packets, or that sends them at once.
+            ["tc", "qdisc", "add" | "replace", "dev", _, "root", "pfifo" | "fq", ..] => {}
+            ["tc", "qdisc", "delete" | "del", ..] => {}
+            ["rm", ..] => {}
+            // HyStart's parameter of the module.
+            ["echo", value, ">", "/sys/module/tcp_cubic/parameters/hystart_detect"] => {
+                bench.set_hystart(*value != "0");
+            }
+            ["sync"] | ["sleep", _] | ["true"] => {}
             // Tidies up after a test.
             ["tcpdrop", ..] => {}
-            ["sockstat", ..] => count(line + offset, command, host)?,
+            ["sockstat", ..] => count(line + offset, command, &bench.snapshot())?,
             _ => return Err(Trouble::lacking(line + offset, format!("the command `{command}`"))),
         }
     }
     Ok(())
 }
 
-fn setting(line: usize, text: &str) -> Result<(), Trouble> {
-    let Some((name, value)) = text.split_once('=') else {
-        return Err(Trouble::lacking(line, format!("the setting `{text}`")));
-    };
-    let value = value.trim_matches(['"', '\'']);
-    let known = SETTINGS.iter().find(|(n, _)| *n == name);
-    match known {
+/// The `NAME=VALUE`s of a sysctl(8) command; a value may be quoted.
+fn assignments(command: &str) -> Vec<(&str, &str)> {
+    let mut rest = command.trim_start_matches("sysctl").trim_start();
+    let mut found = Vec::new();
+    while !rest.is_empty() {
+        if let Some(option) = rest.strip_prefix('-') {
+            rest = option.split_once(char::is_whitespace).map_or("", |(_, rest)| rest).trim_start();
+            continue;
+        }
+        let Some((name, value)) = rest.split_once('=') else { break };
+        let (value, after) = match value.strip_prefix(['"', '\'']) {
+            Some(quoted) => quoted.split_once(['"', '\'']).unwrap_or((quoted, "")),
+            None => value.split_once(char::is_whitespace).unwrap_or((value, "")),
+        };
+        found.push((name.trim(), value.trim_end_matches(';')));
+        rest = after.trim_start_matches(['"', '\'']).trim_start();
+        // What the command prints is not asked for.
+        if rest.starts_with(['>', ';', '&', '|', '2']) {
+            break;
+        }
+    }
+    found
+}
+
+fn setting(line: usize, bench: &mut Bench, name: &str, value: &str) -> Result<(), Trouble> {
+    let (name, value) = (&*name.replace('/', "."), &*calculated(value));
+    if bench.set_sysctl(name, value) {
+        return Ok(());
+    }
+    match SETTINGS.iter().find(|(n, _)| *n == name) {
         Some((_, None)) => Ok(()),
         Some((_, Some(values))) if values.contains(&value) => Ok(()),
         _ => Err(Trouble::lacking(line, format!("the setting `{name}={value}`"))),
@@ -114,4 +172,15 @@ fn count(line: usize, command: &str, host: &HostSnapshot) -> Result<(), Trouble>
         return Ok(());
     }
     Err(Trouble::wrong(line, format!("{found} sockets are in {state}, not {wanted}")))
+}
+
+/// The shell's `$((15*1024*1024))` within a value: products only.
+fn calculated(value: &str) -> String {
+    let Some((before, rest)) = value.split_once("$((") else { return value.to_owned() };
+    let Some((product, after)) = rest.split_once("))") else { return value.to_owned() };
+    let factors: Option<Vec<u64>> = product.split('*').map(|n| n.trim().parse().ok()).collect();
+    match factors {
+        Some(factors) => calculated(&format!("{before}{}{after}", factors.iter().product::<u64>())),
+        None => value.to_owned(),
+    }
 }

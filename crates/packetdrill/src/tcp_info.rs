@@ -1,9 +1,4 @@
-//! The fields of Linux's `struct tcp_info` (tcp(7)), as far as a host's snapshot knows them, and the constants that
-//! go with them.
-
-use core::time::Duration;
-
-use socketlab_stack::{SocketSnapshot, TcbSnapshot, TcpState};
+//! The fields of Linux's `struct tcp_info` (tcp(7)) as they lie in memory, and the constants that go with them.
 
 /// `include/net/tcp_states.h`, `include/uapi/linux/tcp.h`.
 const CONSTANTS: &[(&str, i128)] = &[
@@ -30,61 +25,75 @@ const CONSTANTS: &[(&str, i128)] = &[
     ("TCP_INFINITE_SSTHRESH", 0x7fff_ffff),
 ];
 
-/// The value of a name in a piece of code. `socket`: the connection's, if it still has one.
-pub(crate) fn value(name: &str, socket: Option<&SocketSnapshot>) -> Option<i128> {
+/// Name, offset and size in octets of each field (`include/uapi/linux/tcp.h`).
+const FIELDS: &[(&str, usize, usize)] = &[
+    ("tcpi_state", 0, 1),
+    ("tcpi_ca_state", 1, 1),
+    ("tcpi_retransmits", 2, 1),
+    ("tcpi_probes", 3, 1),
+    ("tcpi_backoff", 4, 1),
+    ("tcpi_options", 5, 1),
+    ("tcpi_rto", 8, 4),
+    ("tcpi_ato", 12, 4),
+    ("tcpi_snd_mss", 16, 4),
+    ("tcpi_rcv_mss", 20, 4),
+    ("tcpi_unacked", 24, 4),
+    ("tcpi_sacked", 28, 4),
+    ("tcpi_lost", 32, 4),
+    ("tcpi_retrans", 36, 4),
+    ("tcpi_fackets", 40, 4),
+    ("tcpi_last_data_sent", 44, 4),
+    ("tcpi_last_ack_sent", 48, 4),
+    ("tcpi_last_data_recv", 52, 4),
+    ("tcpi_last_ack_recv", 56, 4),
+    ("tcpi_pmtu", 60, 4),
+    ("tcpi_rcv_ssthresh", 64, 4),
+    ("tcpi_rtt", 68, 4),
+    ("tcpi_rttvar", 72, 4),
+    ("tcpi_snd_ssthresh", 76, 4),
+    ("tcpi_snd_cwnd", 80, 4),
+    ("tcpi_advmss", 84, 4),
+    ("tcpi_reordering", 88, 4),
+    ("tcpi_rcv_rtt", 92, 4),
+    ("tcpi_rcv_space", 96, 4),
+    ("tcpi_total_retrans", 100, 4),
+    ("tcpi_bytes_acked", 120, 8),
+    ("tcpi_bytes_received", 128, 8),
+    ("tcpi_segs_out", 136, 4),
+    ("tcpi_segs_in", 140, 4),
+    ("tcpi_notsent_bytes", 144, 4),
+    ("tcpi_min_rtt", 148, 4),
+    ("tcpi_data_segs_in", 152, 4),
+    ("tcpi_data_segs_out", 156, 4),
+    ("tcpi_delivered", 192, 4),
+    ("tcpi_delivered_ce", 196, 4),
+    ("tcpi_bytes_sent", 200, 8),
+    ("tcpi_bytes_retrans", 208, 8),
+    ("tcpi_dsack_dups", 216, 4),
+    ("tcpi_reord_seen", 220, 4),
+    ("tcpi_rcv_ooopack", 224, 4),
+    ("tcpi_snd_wnd", 228, 4),
+    ("tcpi_rcv_wnd", 232, 4),
+    ("tcpi_total_rto", 240, 2),
+];
+
+/// The value of a name in a piece of code. `info`: what `getsockopt(TCP_INFO)` gave.
+pub(crate) fn value(name: &str, info: Option<&[u8]>) -> Option<i128> {
     if let Some((_, number)) = CONSTANTS.iter().find(|(n, _)| *n == name) {
         return Some(*number);
     }
-    if name == "tcpi_state" {
-        return Some(state(socket.and_then(|s| s.state).unwrap_or(TcpState::Closed)));
+    let info = match info {
+        Some(info) => info,
+        None if name == "tcpi_state" => return Some(7),
+        None => return None,
+    };
+    // The kernel's bit fields: our shift for the windows we receive stands in the upper half.
+    match name {
+        "tcpi_snd_wscale" => return info.get(6).map(|octet| i128::from(octet & 0xf)),
+        "tcpi_rcv_wscale" => return info.get(6).map(|octet| i128::from(octet >> 4)),
+        _ => {}
     }
-    field(name, socket?.tcb.as_ref()?)
-}
-
-fn state(state: TcpState) -> i128 {
-    match state {
-        TcpState::Established => 1,
-        TcpState::SynSent => 2,
-        TcpState::SynReceived => 3,
-        TcpState::FinWait1 => 4,
-        TcpState::FinWait2 => 5,
-        TcpState::TimeWait => 6,
-        TcpState::Closed => 7,
-        TcpState::CloseWait => 8,
-        TcpState::LastAck => 9,
-        TcpState::Listen => 10,
-        TcpState::Closing => 11,
-    }
-}
-
-fn field(name: &str, tcb: &TcbSnapshot) -> Option<i128> {
-    let micros = |time: Duration| i128::try_from(time.as_micros()).ok();
-    let mss = tcb.snd_mss.max(1);
-    Some(match name {
-        "tcpi_options" => {
-            i128::from(tcb.timestamps)
-                | i128::from(tcb.sack_permitted) << 1
-                | i128::from(tcb.window_scale.is_some()) << 2
-        }
-        // Linux: the shift of the windows we receive, then that of the windows we send.
-        "tcpi_rcv_wscale" => tcb.window_scale.map_or(0, |(ours, _)| ours.into()),
-        "tcpi_snd_wscale" => tcb.window_scale.map_or(0, |(_, theirs)| theirs.into()),
-        "tcpi_rto" => micros(tcb.rto)?,
-        "tcpi_rtt" => micros(tcb.srtt.unwrap_or_default())?,
-        "tcpi_rttvar" => micros(tcb.rttvar.unwrap_or_default())?,
-        "tcpi_backoff" => tcb.backoff.into(),
-        "tcpi_snd_mss" => tcb.snd_mss.into(),
-        "tcpi_rcv_mss" => tcb.rcv_mss.into(),
-        "tcpi_snd_cwnd" => (tcb.cwnd / mss).into(),
-        "tcpi_snd_ssthresh" if tcb.ssthresh >= 0x7fff_ffff => 0x7fff_ffff,
-        "tcpi_snd_ssthresh" => (tcb.ssthresh / mss).into(),
-        "tcpi_unacked" => tcb.snd_nxt.wrapping_sub(tcb.snd_una).div_ceil(mss).into(),
-        "tcpi_sacked" => tcb.sacked.iter().map(|(l, r)| i128::from(r.wrapping_sub(*l).div_ceil(mss))).sum(),
-        "tcpi_total_retrans" => tcb.retransmissions.into(),
-        "tcpi_snd_wnd" => tcb.snd_wnd.into(),
-        "tcpi_rcv_wnd" => tcb.rcv_wnd.into(),
-        "tcpi_bytes_received" => tcb.bytes_received.into(),
-        "tcpi_bytes_sent" => tcb.bytes_sent.into(),
-        _ => return None,
-    })
+    let (_, at, len) = FIELDS.iter().find(|(field, ..)| *field == name)?;
+    let octets = info.get(*at..at + len)?;
+    Some(octets.iter().rev().fold(0, |sum, octet| sum << 8 | i128::from(*octet)))
 }

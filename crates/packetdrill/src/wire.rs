@@ -39,6 +39,8 @@ pub(crate) struct Datagram {
     pub(crate) source: Ipv4Addr,
     pub(crate) destination: Ipv4Addr,
     pub(crate) ttl: u8,
+    /// The ECN field.
+    pub(crate) ecn: u8,
     pub(crate) load: Load,
 }
 
@@ -59,6 +61,7 @@ pub(crate) struct RawSegment {
     pub(crate) seq: u32,
     pub(crate) ack: u32,
     pub(crate) window: u16,
+    pub(crate) urgent: u16,
     pub(crate) options: Vec<TcpOption>,
     pub(crate) data: Bytes,
 }
@@ -131,6 +134,7 @@ fn ipv4(bytes: &Bytes) -> Result<Frame, String> {
                 seq: number(tcp.seq_number()),
                 ack: number(tcp.ack_number()),
                 window: tcp.window_len(),
+                urgent: tcp.urgent_at(),
                 options: options(tcp.options())?,
                 data: payload.slice(usize::from(tcp.header_len())..),
             })
@@ -158,7 +162,7 @@ fn ipv4(bytes: &Bytes) -> Result<Frame, String> {
         }
         _ => return Ok(Frame::Other),
     };
-    Ok(Frame::Ip(Datagram { source, destination, ttl: ip.hop_limit(), load }))
+    Ok(Frame::Ip(Datagram { source, destination, ttl: ip.hop_limit(), ecn: ip.ecn(), load }))
 }
 
 /// smoltcp keeps sequence numbers signed; the bits are the same.
@@ -283,6 +287,7 @@ fn ip_header(datagram: &Datagram, protocol: IpProtocol, payload: usize) -> Vec<u
     ip.set_total_len(u16::try_from(IPV4 + payload).unwrap_or(u16::MAX));
     ip.set_dont_frag(true);
     ip.set_hop_limit(datagram.ttl);
+    ip.set_ecn(datagram.ecn);
     ip.set_next_header(protocol);
     ip.set_src_addr(datagram.source);
     ip.set_dst_addr(datagram.destination);
@@ -311,6 +316,7 @@ fn tcp(segment: &RawSegment, addresses: (IpAddress, IpAddress)) -> Vec<u8> {
     tcp.set_cwr(flags.cwr);
     tcp.set_header_len(u8::try_from(header).unwrap_or(60));
     tcp.set_window_len(segment.window);
+    tcp.set_urgent_at(segment.urgent);
     tcp.options_mut().copy_from_slice(&options);
     tcp.payload_mut().copy_from_slice(&segment.data);
     tcp.fill_checksum(&addresses.0, &addresses.1);
@@ -359,7 +365,7 @@ pub(crate) fn quote(source: Ipv4Addr, destination: Ipv4Addr, head: QuotedHead) -
     };
     // The load plays no part in the header that is quoted.
     let load = Load::Udp { source: 0, destination: 0, data: Bytes::new() };
-    let mut bytes = ip_header(&Datagram { source, destination, ttl: 64, load }, protocol, payload);
+    let mut bytes = ip_header(&Datagram { source, destination, ttl: 64, ecn: 0, load }, protocol, payload);
     bytes.extend(eight);
     bytes.into()
 }

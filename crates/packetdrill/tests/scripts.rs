@@ -114,8 +114,8 @@ fn a_call_that_returns_something_else_fails() {
 fn what_is_not_understood_is_neither_passed_nor_failed() {
     for rest in [
         "+0 `tc qdisc add dev tun0 root netem`",
-        "+0 `sysctl -q net.ipv4.tcp_sack=0`",
-        "+0 epoll_create(1) = 5",
+        "+0 `sysctl -q net.ipv4.tcp_no_such_thing=0`",
+        "+0 sendfile(4, 5, [0], 10) = 10",
         "+0 %{ assert tcpi_no_such_field == 1 }%",
         "+0 < ECN 1:1(0) ack 1 win 1 <FO>",
         "+0 setsockopt(4, SOL_TCP, TCP_NO_SUCH, [1], 4) = 0",

@@ -41,7 +41,7 @@ pub enum Call {
     SocketPair { family: i32, kind: i32, protocol: i32 },
     /// dup(2).
     Dup { fd: Fd },
-    /// close(2).
+    /// close(2). It blocks only with `SO_LINGER` and a time above zero, until all was sent and acknowledged.
     Close { fd: Fd },
     /// bind(2).
     Bind { fd: Fd, addr: SockAddr },
@@ -82,7 +82,8 @@ pub enum Call {
     /// poll(2): descriptors with the events asked for.
     Poll { fds: Vec<(Fd, u16)>, timeout: Option<Duration> },
     /// ioctl(2): `FIONREAD` 0x541B, octets that can be read (of a datagram socket: of the first datagram), and
-    /// `TIOCOUTQ` 0x5411, octets that the peer has not acknowledged; tcp(7), udp(7), unix(7).
+    /// `TIOCOUTQ` 0x5411, octets that the peer has not acknowledged; `SIOCATMARK` 0x8905: 1 if the
+    /// next octet is the urgent one; tcp(7), udp(7), unix(7).
     Ioctl { fd: Fd, request: u32 },
     /// `SO_DOMAIN`, `SO_TYPE` and `SO_PROTOCOL` of a descriptor, for `socket.socket(fileno=fd)`.
     SockInfo { fd: Fd },

@@ -27,6 +27,10 @@ pub enum TimerKind {
     TimeWait,
     /// FIN-WAIT-2 of a connection that no program owns any more (Linux `tcp_fin_timeout`).
     FinWait2,
+    /// A tail loss probe (RFC 8985 7).
+    LossProbe,
+    /// RACK waits for a segment that may only be late (RFC 8985 6.3).
+    Reordering,
 }
 
 /// Why a frame or packet went no further.

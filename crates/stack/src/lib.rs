@@ -36,6 +36,7 @@ mod neighbour;
 mod rng;
 mod snapshot;
 mod socket;
+mod sysctl;
 mod tcp;
 mod time;
 mod udp;
@@ -50,8 +51,9 @@ pub use forward::{
 };
 pub use host::{Host, HostConfig, Intercept, InterceptId, Profile, Refusal};
 pub use snapshot::{
-    ArpEntry, HostSnapshot, IfaceSnapshot, NeighbourState, ProtocolKind, SocketSnapshot, TcbSnapshot,
-    TcpState, TimerSnapshot,
+    ArpEntry, HostSnapshot, IfaceSnapshot, NeighbourState, ProtocolKind, RecoveryPhase, SocketSnapshot,
+    TcbSnapshot, TcpState, TimerSnapshot,
 };
 pub use socket::Control;
+pub use sysctl::{CongestionControl, Sysctl};
 pub use time::Instant;

@@ -85,6 +85,34 @@ pub struct TimerSnapshot {
     pub deadline: Instant,
 }
 
+/// Where loss recovery stands (Linux `enum tcp_ca_state`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RecoveryPhase {
+    /// Nothing is missing.
+    Open,
+    /// Duplicate ACKs or SACKs came; perhaps only reordering.
+    Disorder,
+    /// The congestion window is being reduced (ECN, or a tail loss probe).
+    Reduced,
+    /// Fast recovery (RFC 6582, RFC 6675, RFC 8985).
+    Recovery,
+    /// After a time-out (RFC 6298).
+    Loss,
+}
+
+impl RecoveryPhase {
+    /// Linux's name: `Open`, `Disorder`, `CWR`, `Recovery`, `Loss`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            RecoveryPhase::Open => "Open",
+            RecoveryPhase::Disorder => "Disorder",
+            RecoveryPhase::Reduced => "CWR",
+            RecoveryPhase::Recovery => "Recovery",
+            RecoveryPhase::Loss => "Loss",
+        }
+    }
+}
+
 /// The transmission control block, field by field. Sequence numbers are absolute, sizes are octets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the RFC's names: RFC 9293 3.3.1, RFC 5681, RFC 6298, RFC 7323")]
@@ -93,28 +121,61 @@ pub struct TcbSnapshot {
     pub snd_una: u32,
     pub snd_nxt: u32,
     pub snd_wnd: u32,
+    pub snd_wl1: u32,
+    pub snd_wl2: u32,
+    /// End of our urgent data, while it is not acknowledged.
+    pub snd_up: Option<u32>,
     pub irs: u32,
     pub rcv_nxt: u32,
     pub rcv_wnd: u32,
+    /// The peer's urgent octet, while the program has not read past it.
+    pub rcv_up: Option<u32>,
+    /// `reno` or `cubic`.
+    pub congestion_control: &'static str,
     pub cwnd: u32,
+    /// `u32::MAX`: none yet.
     pub ssthresh: u32,
+    /// Octets thought to be in the network, in whole segments (RFC 6675 "pipe").
+    pub in_flight: u32,
     pub srtt: Option<Duration>,
     pub rttvar: Option<Duration>,
+    /// Least round trip seen.
+    pub min_rtt: Option<Duration>,
     pub rto: Duration,
     /// How often the timer doubled.
     pub backoff: u32,
+    /// Time-outs in a row without an answer.
+    pub timeouts: u32,
+    /// Window or keep-alive probes in a row without an answer.
+    pub probes: u32,
     pub dup_acks: u32,
     pub in_recovery: bool,
+    pub phase: RecoveryPhase,
+    /// SND.NXT when the phase began: it ends when this is acknowledged (RFC 6582 "recover").
+    pub recover: Option<u32>,
     /// Ranges the peer reported by SACK, `[left, right)`.
     pub sacked: Vec<(u32, u32)>,
+    /// Segments that count as lost, and retransmissions in flight.
+    pub lost_segments: u32,
+    pub resent_segments: u32,
     /// Out-of-order ranges we hold, `[left, right)`.
     pub out_of_order: Vec<(u32, u32)>,
     pub snd_mss: u32,
     pub rcv_mss: u32,
+    /// Largest IP packet the path takes, as far as is known.
+    pub path_mtu: u32,
     /// Our and the peer's window scale shift, if agreed.
     pub window_scale: Option<(u8, u8)>,
     pub sack_permitted: bool,
     pub timestamps: bool,
+    /// Explicit congestion notification is agreed.
+    pub ecn: bool,
+    /// How long the next ACK may wait for data to ride on.
+    pub delayed_ack: Duration,
+    /// So many ACKs are still sent at once.
+    pub quick_acks: u32,
+    /// Data flows in turns: ACKs wait for the answer.
+    pub ping_pong: bool,
     pub retransmissions: u64,
     pub bytes_sent: u64,
     pub bytes_received: u64,

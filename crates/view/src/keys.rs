@@ -47,6 +47,8 @@ pub fn timer_key(timer: TimerKind) -> &'static str {
         TimerKind::KeepAlive => "timer-keep-alive",
         TimerKind::TimeWait => "timer-time-wait",
         TimerKind::FinWait2 => "timer-fin-wait-2",
+        TimerKind::LossProbe => "timer-loss-probe",
+        TimerKind::Reordering => "timer-reordering",
     }
 }
 
@@ -118,6 +120,8 @@ pub fn event_keys() -> &'static [(&'static str, &'static [&'static str])] {
         ("drop-firewall", &[]),
         ("timer-retransmission", &[]),
         ("timer-persist", &[]),
+        ("timer-loss-probe", &[]),
+        ("timer-reordering", &[]),
         ("timer-delayed-ack", &[]),
         ("timer-keep-alive", &[]),
         ("timer-time-wait", &[]),

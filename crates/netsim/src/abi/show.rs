@@ -64,7 +64,7 @@ const TCP_OPTIONS: &[(i32, &str)] = &[
     (6, "TCP_KEEPCNT"),
     (12, "TCP_QUICKACK"),
 ];
-const IOCTLS: &[(i32, &str)] = &[(0x541B, "FIONREAD"), (0x5411, "TIOCOUTQ")];
+const IOCTLS: &[(i32, &str)] = &[(0x541B, "FIONREAD"), (0x5411, "TIOCOUTQ"), (0x8905, "SIOCATMARK")];
 const HOWS: &[(i32, &str)] = &[(0, "SHUT_RD"), (1, "SHUT_WR"), (2, "SHUT_RDWR")];
 
 fn option_name(level: i32, name: i32) -> String {

@@ -7,7 +7,7 @@ use super::cursor::Cursor;
 
 /// A packet, after its `<` or `>`.
 pub(super) fn packet(cursor: &mut Cursor<'_>) -> Result<Packet, Trouble> {
-    let mut ttl = ip_info(cursor)?;
+    let (mut ttl, mut ecn) = ip_info(cursor)?;
     match cursor.peek_word()? {
         "udp" => {
             cursor.word()?;
@@ -15,11 +15,11 @@ pub(super) fn packet(cursor: &mut Cursor<'_>) -> Result<Packet, Trouble> {
             cursor.must("(")?;
             let len = cursor.number("a length")?;
             cursor.must(")")?;
-            return Ok(Packet { ports, ttl, body: Body::Udp(len) });
+            return Ok(Packet { ports, ttl, ecn, body: Body::Udp(len) });
         }
         "icmp" => {
             cursor.word()?;
-            return Ok(Packet { ports: None, ttl, body: Body::Icmp(icmp(cursor)?) });
+            return Ok(Packet { ports: None, ttl, ecn, body: Body::Icmp(icmp(cursor)?) });
         }
         what @ ("ipv4" | "ipv6" | "gre" | "GREv0" | "mpls" | "psp" | "sctp" | "udplite" | "encap") => {
             return Err(cursor.lacking(format!("{what} in a packet")));
@@ -27,28 +27,38 @@ pub(super) fn packet(cursor: &mut Cursor<'_>) -> Result<Packet, Trouble> {
         _ => {}
     }
     let ports = ports(cursor)?;
-    if ttl.is_none() {
-        ttl = ip_info(cursor)?;
+    if ttl.is_none() && ecn.is_none() {
+        (ttl, ecn) = ip_info(cursor)?;
     }
-    Ok(Packet { ports, ttl, body: Body::Tcp(segment(cursor)?) })
+    Ok(Packet { ports, ttl, ecn, body: Body::Tcp(segment(cursor)?) })
 }
 
-/// `(ttl 64)` or `[noecn]`.
-fn ip_info(cursor: &mut Cursor<'_>) -> Result<Option<u8>, Trouble> {
+/// `(ttl 64)` or `[ect0]`, or several of them with commas between: time to live and ECN field.
+fn ip_info(cursor: &mut Cursor<'_>) -> Result<(Option<u8>, Option<u8>), Trouble> {
+    let (mut ttl, mut ecn) = (None, None);
     let close = if cursor.eat("(")? {
         ")"
     } else if cursor.eat("[")? {
         "]"
     } else {
-        return Ok(None);
+        return Ok((ttl, ecn));
     };
-    let ttl = match cursor.word()? {
-        "ttl" => Some(cursor.number("a time to live")?),
-        "noecn" => None,
-        other => return Err(cursor.lacking(format!("{other} in an IP header"))),
-    };
+    loop {
+        match cursor.word()? {
+            "ttl" => ttl = Some(cursor.number("a time to live")?),
+            "noecn" => ecn = Some(0),
+            "ect1" => ecn = Some(1),
+            "ect0" => ecn = Some(2),
+            "ce" => ecn = Some(3),
+            "ecn" => {}
+            other => return Err(cursor.lacking(format!("{other} in an IP header"))),
+        }
+        if !cursor.eat(",")? {
+            break;
+        }
+    }
     cursor.must(close)?;
-    Ok(ttl)
+    Ok((ttl, ecn))
 }
 
 fn ports(cursor: &mut Cursor<'_>) -> Result<Option<(u16, u16)>, Trouble> {
@@ -74,7 +84,10 @@ fn segment(cursor: &mut Cursor<'_>) -> Result<Segment, Trouble> {
                 cursor.word()?;
                 segment.window = Some(cursor.number("a window")?);
             }
-            "urg" => return Err(cursor.lacking("urgent data")),
+            "urg" => {
+                cursor.word()?;
+                segment.urgent = Some(cursor.number("an urgent pointer")?);
+            }
             _ => break,
         }
     }

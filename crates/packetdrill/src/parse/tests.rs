@@ -84,7 +84,7 @@ fn branches_for_other_kernels_are_left_out() {
 
 #[test]
 fn what_is_lacking_is_not_called_wrong() {
-    for text in ["0 < S 0:0(0) <FO>", "0 < [ect0] . 1:1(0) ack 1", "0 < ipv6 1::1 > 2::2: udp (1)"] {
+    for text in ["0 < S 0:0(0) <FO>", "0 < [tos 0x10] . 1:1(0) ack 1", "0 < ipv6 1::1 > 2::2: udp (1)"] {
         assert!(matches!(parse(text), Err(Trouble::Lacking { .. })), "{text}");
     }
 }

@@ -9,7 +9,7 @@ use crate::Trouble;
 use crate::call::Wanted;
 use crate::script::SystemCall;
 
-impl Run {
+impl Run<'_> {
     pub(super) fn call(
         &mut self,
         line: usize,
@@ -25,8 +25,11 @@ impl Run {
         }
         let wanted = self.files.lower(line, call, &self.bench.snapshot())?;
         let Wanted::Host(host_call) = wanted else {
-            let Wanted::Answer(answer) = wanted else { return Ok(()) };
-            return self.files.handle_own_answer(line, call, answer);
+            return match wanted {
+                Wanted::Answer(answer) => self.files.handle_own_answer(line, call, answer),
+                Wanted::Refused(errno) => self.files.handle_refusal(line, call, errno),
+                Wanted::Host(_) => Ok(()),
+            };
         };
         match host_call {
             // The next packets are about the connection that begins now.

@@ -12,10 +12,11 @@ use crate::connection::{Stream, octets};
 use crate::packet::{Body, Icmp, Packet, Quoted, Segment, TcpOption};
 use crate::wire::{self, Datagram, Load, QuotedHead, RawSegment};
 
-impl Run {
+impl Run<'_> {
     pub(super) fn inbound(&mut self, line: usize, packet: &Packet) -> Result<(), Trouble> {
         let ttl = packet.ttl.unwrap_or(TTL);
-        let datagram = |source: Ipv4Addr, load| Datagram { source, destination: LOCAL, ttl, load };
+        let ecn = packet.ecn.unwrap_or(0);
+        let datagram = |source: Ipv4Addr, load| Datagram { source, destination: LOCAL, ttl, ecn, load };
         let datagram = match &packet.body {
             Body::Tcp(segment) => {
                 let segment = self.raw_segment(line, segment, packet.ports)?;
@@ -89,6 +90,7 @@ impl Run {
                 segment.ack
             },
             window,
+            urgent: segment.urgent.unwrap_or(0),
             options: options.collect(),
             data: octets(Stream::Received, index_of(seq, syn), segment.len).into(),
         })

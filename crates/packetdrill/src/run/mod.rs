@@ -7,7 +7,7 @@ mod outbound;
 
 use core::time::Duration;
 
-use socketlab_stack::{Call, CallId, SocketSnapshot};
+use socketlab_stack::{Call, CallId, Fd, SocketSnapshot};
 
 use crate::bench::Bench;
 use crate::call::{Files, PORT};
@@ -42,7 +42,17 @@ pub fn run_script(text: &str, name: &str) -> Outcome {
 
 /// Runs a script, comparing packets more or less closely.
 pub fn run_script_with(text: &str, name: &str, how: Comparison) -> Outcome {
-    let verdict = match parse::parse(text).and_then(|script| Run::new(&script, how)?.play(&script)) {
+    run_script_in(text, name, how, &|_| None)
+}
+
+/// As [`run_script_with`]. `read`: the text of a file that the script runs as a command, by the name it gives.
+pub fn run_script_in(
+    text: &str,
+    name: &str,
+    how: Comparison,
+    read: &dyn Fn(&str) -> Option<String>,
+) -> Outcome {
+    let verdict = match parse::parse(text).and_then(|script| Run::new(&script, how, read)?.play(&script)) {
         Ok(()) => Verdict::Passed,
         Err(Trouble::Wrong { line, why }) => Verdict::Failed { line, why },
         Err(Trouble::Lacking { line, why }) => Verdict::NotInterpretable { line, why },
@@ -50,7 +60,8 @@ pub fn run_script_with(text: &str, name: &str, how: Comparison) -> Outcome {
     Outcome { name: name.to_owned(), verdict }
 }
 
-struct Run {
+struct Run<'a> {
+    read: shell::Read<'a>,
     bench: Bench,
     how: Comparison,
     tolerance: Duration,
@@ -81,9 +92,10 @@ struct Pending {
     until: Duration,
 }
 
-impl Run {
-    fn new(script: &Script, how: Comparison) -> Result<Run, Trouble> {
+impl<'a> Run<'a> {
+    fn new(script: &Script, how: Comparison, read: shell::Read<'a>) -> Result<Run<'a>, Trouble> {
         let mut run = Run {
+            read,
             bench: Bench::new(MTU),
             how,
             tolerance: if how == Comparison::Loose { LOOSE_TOLERANCE } else { TOLERANCE },
@@ -121,6 +133,7 @@ impl Run {
             }
             "ip_version" if text == "ipv4" => {}
             // Of interest to a live kernel only, or done here in any case.
+            "tolerance" | "strict_segments" | "define" | "init_scripts" => {}
             "tolerance_percent" | "speed" | "non_fatal" | "tcp_ts_ecr_scaled" | "verbose" => {}
             _ => {
                 return Err(Trouble::lacking(
@@ -182,11 +195,11 @@ impl Run {
                 let until = call.blocks_until.map(|until| if relative { base + until } else { until });
                 self.call(line, call, until)?;
             }
-            Action::Shell(text) => shell::run(line, text, &self.bench.snapshot())?,
+            Action::Shell(text) => shell::run(line, text, &mut self.bench, self.read)?,
             Action::Code(text) => {
-                let sockets = self.bench.snapshot().sockets;
-                let socket = self.current_socket(&sockets);
-                self.code.run(line, text, |name| tcp_info::value(name, socket))?;
+                let fd = self.current_fd();
+                let info = fd.and_then(|fd| self.bench.tcp_info(fd));
+                self.code.run(line, text, |name| tcp_info::value(name, info.as_deref()))?;
             }
         }
         self.settle()?;
@@ -241,7 +254,14 @@ impl Run {
         self.current_socket(&self.bench.snapshot().sockets).is_none()
     }
 
-    fn current_socket<'a>(&self, sockets: &'a [SocketSnapshot]) -> Option<&'a SocketSnapshot> {
+    /// The descriptor that code is about: the current connection's.
+    fn current_fd(&self) -> Option<Fd> {
+        let sockets = self.bench.snapshot().sockets;
+        let owners = self.current_socket(&sockets).map(|socket| socket.owners.as_slice());
+        owners.and_then(<[_]>::first).map(|(_, fd)| *fd)
+    }
+
+    fn current_socket<'s>(&self, sockets: &'s [SocketSnapshot]) -> Option<&'s SocketSnapshot> {
         let connection = &self.connections[self.current?];
         sockets.iter().find(|s| {
             s.local.map(|a| a.port()) == Some(connection.local_port)

@@ -10,7 +10,7 @@ use crate::packet::{Body, Flags, Icmp, Packet, Quoted, Segment, TcpOption};
 use crate::wire::{self, Datagram, Load, QuotedHead, RawSegment};
 use crate::{Comparison, Trouble};
 
-impl Run {
+impl Run<'_> {
     pub(super) fn outbound(
         &mut self,
         line: usize,
@@ -118,7 +118,7 @@ impl Run {
         if datagram.destination != REMOTE {
             return Err(format!("a packet to {}", datagram.destination));
         }
-        let packet = |ports, body| Packet { ports, ttl: Some(datagram.ttl), body };
+        let packet = |ports, body| Packet { ports, ttl: Some(datagram.ttl), ecn: Some(datagram.ecn), body };
         match &datagram.load {
             Load::Tcp(segment) => {
                 let (ports, segment) = self.script_segment(segment, expected)?;
@@ -207,6 +207,7 @@ impl Run {
             len: live.data.len(),
             ack: if live.flags.ack { connection.script_from_live_remote(live.ack, syn) } else { live.ack },
             window: Some(live.window),
+            urgent: live.flags.urg.then_some(live.urgent),
             options: Some(options.collect()),
         };
         let named = expected.is_none_or(|e| e.ports.is_some()) || self.current != Some(index);

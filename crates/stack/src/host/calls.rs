@@ -1,6 +1,7 @@
 //! The system calls: arguments checked in Linux's order, then on to the room that does the work.
 
 use core::net::SocketAddr;
+use core::time::Duration;
 
 use crate::addr::SockAddr;
 use crate::call::{Call, CallId, Fd, Outcome, Pid, Ret};
@@ -10,9 +11,13 @@ use crate::host::Host;
 use crate::ip::protocol;
 use crate::snapshot::TcpState;
 use crate::socket::{
-    AF_INET, AF_INET6, AF_UNIX, Attempt, Body, Pending, SOCK_DGRAM, SOCK_RAW, SOCK_STREAM, Socket, Unix,
+    AF_INET, AF_INET6, AF_UNIX, Attempt, Body, Pending, SOCK_DGRAM, SOCK_RAW, SOCK_STREAM, Socket,
+    SocketOptions, Unix,
 };
 use crate::time::Instant;
+
+/// tcp(7).
+const SIOCATMARK: u32 = 0x8905;
 
 /// Linux `IPPROTO_MAX` and `SOCK_MAX`.
 const IPPROTO_MAX: i32 = 263;
@@ -24,7 +29,7 @@ impl Host {
             Call::Socket { family, kind, protocol } => self.new_socket(pid, *family, *kind, *protocol),
             Call::SocketPair { family, kind, protocol } => self.socket_pair(pid, *family, *kind, *protocol),
             Call::Dup { fd } => self.lookup(pid, *fd).and_then(|socket| self.duplicate(pid, socket)),
-            Call::Close { fd } => self.close(now, pid, *fd),
+            Call::Close { fd } => return self.close(now, pid, id, *fd),
             Call::Bind { fd, addr } => self.lookup(pid, *fd).and_then(|socket| self.bind_any(socket, addr)),
             Call::Listen { fd, backlog } => {
                 self.lookup(pid, *fd).and_then(|socket| self.listen(socket, *backlog))
@@ -32,7 +37,7 @@ impl Host {
             Call::GetSockName { fd } => self.lookup(pid, *fd).and_then(|socket| self.name(socket)),
             Call::GetPeerName { fd } => self.lookup(pid, *fd).and_then(|socket| self.peer_name(socket)),
             Call::GetSockOpt { fd, level, name, len } => {
-                self.lookup(pid, *fd).and_then(|socket| self.get_option(socket, *level, *name, *len))
+                self.lookup(pid, *fd).and_then(|socket| self.get_option(now, socket, *level, *name, *len))
             }
             Call::SetSockOpt { fd, level, name, value } => {
                 self.lookup(pid, *fd).and_then(|socket| self.set_option(now, socket, *level, *name, value))
@@ -40,9 +45,10 @@ impl Host {
             Call::Shutdown { fd, how } => {
                 self.lookup(pid, *fd).and_then(|socket| self.shutdown(now, socket, *how))
             }
-            Call::Ioctl { fd, request } => {
-                self.lookup(pid, *fd).and_then(|socket| self.ioctl(socket, *request))
-            }
+            Call::Ioctl { fd, request } => self.lookup(pid, *fd).and_then(|socket| match *request {
+                SIOCATMARK => self.at_mark(socket),
+                request => self.ioctl(socket, request),
+            }),
             Call::SockInfo { fd } => self.lookup(pid, *fd).and_then(|socket| self.info(socket)),
             Call::Accept { fd, .. }
             | Call::Connect { fd, .. }
@@ -66,8 +72,34 @@ impl Host {
     }
 
     fn start(&mut self, now: Instant, pid: Pid, id: CallId, sockets: Vec<SocketId>, call: Call) -> Outcome {
+        let limit = match (&call, sockets.as_slice()) {
+            (Call::Poll { .. }, _) => None,
+            (Call::Accept { .. } | Call::Recv { .. }, [socket]) => self.time_limit(*socket, |o| o.recv_limit),
+            (_, [socket]) => self.time_limit(*socket, |o| o.send_limit),
+            _ => None,
+        };
+        self.start_limited(now, pid, id, sockets, call, limit)
+    }
+
+    fn time_limit(
+        &self,
+        socket: SocketId,
+        which: impl Fn(&SocketOptions) -> Option<Duration>,
+    ) -> Option<Duration> {
+        self.sockets.get(socket).and_then(|socket| which(&socket.options))
+    }
+
+    fn start_limited(
+        &mut self,
+        now: Instant,
+        pid: Pid,
+        id: CallId,
+        sockets: Vec<SocketId>,
+        call: Call,
+        limit: Option<Duration>,
+    ) -> Outcome {
         let pending =
-            Pending { pid, call, sockets, deadline: None, started: false, taken: 0, read: Vec::new() };
+            Pending { pid, call, sockets, deadline: None, limit, started: false, taken: 0, read: Vec::new() };
         self.start_call(now, id, pending)
     }
 
@@ -92,6 +124,7 @@ impl Host {
             Call::RecvMsg { len, room, flags, .. } => {
                 self.try_recv(now, pending, (*len, Some(*room)), *flags).into_message()
             }
+            Call::Close { .. } => self.try_close(pending),
             Call::Poll { fds, .. } => self.try_poll(pending, fds),
             _ => Errno::ENOSYS.into(),
         }
@@ -155,10 +188,18 @@ impl Host {
         Some(fd)
     }
 
-    fn close(&mut self, now: Instant, pid: Pid, fd: Fd) -> Result<Ret, Failure> {
-        let socket = self.sockets.files.get_mut(&pid).and_then(|files| files.close(fd));
-        self.unhold(now, socket.ok_or(Errno::EBADF)?);
-        Ok(Ret::Unit)
+    fn close(&mut self, now: Instant, pid: Pid, id: CallId, fd: Fd) -> Outcome {
+        let Some(socket) = self.sockets.files.get_mut(&pid).and_then(|files| files.close(fd)) else {
+            return Outcome::Done(Err(Errno::EBADF.into()));
+        };
+        let Some(linger) = self.begin_to_linger(now, socket) else {
+            self.unhold(now, socket);
+            return Outcome::Done(Ok(Ret::Unit));
+        };
+        // The call holds the socket in place of the descriptor.
+        let outcome = self.start_limited(now, pid, id, vec![socket], Call::Close { fd }, Some(linger));
+        self.unhold(now, socket);
+        outcome
     }
 
     fn bind_any(&mut self, id: SocketId, addr: &SockAddr) -> Result<Ret, Failure> {

@@ -8,6 +8,7 @@ mod picture;
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -25,6 +26,7 @@ use crate::ndp::Autoconf;
 use crate::neighbour::{Due, Neighbours};
 use crate::snapshot::HostSnapshot;
 use crate::socket::{HeldSyn, Pending, Sockets};
+use crate::sysctl::Sysctl;
 use crate::time::Instant;
 
 /// Linux's `lo`.
@@ -41,6 +43,7 @@ pub(crate) enum TimerKey {
 #[derive(Clone, Debug)]
 pub struct Host {
     pub(crate) config: HostConfig,
+    pub(crate) sysctl: Arc<Sysctl>,
     pub(crate) ifaces: Vec<Iface>,
     pub(crate) routes: Routes,
     pub(crate) neighbours: Neighbours,
@@ -83,8 +86,10 @@ impl Host {
         ];
         let lo = Iface::new("lo", NO_MAC, addresses, LOOPBACK_MTU);
         let seed = config.seed;
+        let sysctl = Arc::new(Sysctl::of(config.profile));
         Host {
             config,
+            sysctl,
             ifaces: vec![lo],
             routes: Routes::default(),
             neighbours: Neighbours::new(seed),
@@ -114,6 +119,16 @@ impl Host {
     /// The configuration it was made from.
     pub fn config(&self) -> &HostConfig {
         &self.config
+    }
+
+    /// The settings of TCP, as sysctl(8) shows them.
+    pub fn sysctl(&self) -> &Sysctl {
+        &self.sysctl
+    }
+
+    /// `sysctl -w NAME=VALUE`, for connections that begin from now on. False: there is no such setting, or no such value.
+    pub fn set_sysctl(&mut self, name: &str, value: &str) -> bool {
+        Arc::make_mut(&mut self.sysctl).set(name, value)
     }
 
     /// Adds an Ethernet interface; its connected networks become routes. `mtu`: largest IP packet, in octets. It gets

@@ -1,6 +1,7 @@
 //! listen(2), accept(2), connect(2), shutdown(2), close(2) for IP sockets.
 
 use core::net::SocketAddr;
+use core::time::Duration;
 
 use super::names::own_if_unspecified;
 use super::wait::{Attempt, Pending};
@@ -14,15 +15,13 @@ use crate::snapshot::TcpState;
 use crate::tcp::Tcb;
 use crate::time::Instant;
 
-/// Linux `net.core.somaxconn`.
-const MAX_BACKLOG: usize = 4096;
-
 impl Host {
     pub(crate) fn listen(&mut self, id: SocketId, backlog: i32) -> Result<Ret, Failure> {
         let socket = self.sockets.get(id).ok_or(Errno::EBADF)?;
         let Some(tcp) = socket.tcp() else { return Err(Errno::EOPNOTSUPP.into()) };
         // A negative backlog is a very large one, as in Linux.
-        let backlog = usize::try_from(backlog).unwrap_or(MAX_BACKLOG).min(MAX_BACKLOG);
+        let most = self.sysctl.somaxconn;
+        let backlog = usize::try_from(backlog).unwrap_or(most).min(most);
         match tcp.program_state() {
             TcpState::Listen => {}
             TcpState::Closed if tcp.phase == Phase::Unconnected => {
@@ -179,10 +178,24 @@ impl Host {
                 .sockets
                 .get(*other)
                 .is_some_and(|s| s.tcb().is_some_and(|t| t.state() == TcpState::TimeWait));
-            return Err(Failure::Errno(
-                Errno::EADDRNOTAVAIL,
-                Cause::HeldBy { socket: *other, time_wait: reopen },
-            ));
+            let other = *other;
+            // Linux `tcp_twsk_unique`: timestamps make old segments known, after one second.
+            let young = |tcb: &Tcb| tcb.may_be_replaced(now);
+            let allowed = match self.sysctl.tcp_tw_reuse {
+                1 => true,
+                2 => peer.ip().is_loopback(),
+                _ => false,
+            };
+            if !(allowed && self.sockets.get(other).and_then(|socket| socket.tcb()).is_some_and(young)) {
+                return Err(Failure::Errno(
+                    Errno::EADDRNOTAVAIL,
+                    Cause::HeldBy { socket: other, time_wait: reopen },
+                ));
+            }
+            if let Some(tcb) = self.sockets.get_mut(other).and_then(|socket| socket.tcb_mut()) {
+                tcb.give_up();
+            }
+            self.flush(now, other);
         }
         self.set_local(id, local);
         let params = self.tcp_params(now, local, peer, id, path.mtu);
@@ -308,6 +321,31 @@ impl Host {
                 tcb.give_up();
             }
             self.flush(now, child);
+        }
+    }
+
+    /// `SO_LINGER` with a time above zero, and this is the last descriptor: finishes, and says how long close(2) waits
+    /// until all is acknowledged (Linux `tcp_close`).
+    pub(crate) fn begin_to_linger(&mut self, now: Instant, id: SocketId) -> Option<Duration> {
+        let socket = self.sockets.get_mut(id)?;
+        let linger = socket.options.linger.filter(|seconds| *seconds > 0 && socket.refs == 1)?;
+        socket.shut_read = true;
+        socket.shut_write = true;
+        let tcb = socket.tcb_mut()?;
+        if !tcb.synchronized() || tcb.readable() > 0 {
+            return None;
+        }
+        tcb.finish(now);
+        self.flush(now, id);
+        Some(Duration::from_secs(linger.into()))
+    }
+
+    /// A close(2) that lingers: is all acknowledged?
+    pub(crate) fn try_close(&self, pending: &Pending) -> Attempt {
+        let socket = pending.sockets.first().and_then(|id| self.sockets.get(*id));
+        match socket.and_then(|socket| socket.tcp()).map(super::Tcp::state) {
+            Some(TcpState::FinWait1 | TcpState::Closing | TcpState::LastAck) => Attempt::Wait(Ok(Ret::Unit)),
+            _ => Ok(Ret::Unit).into(),
         }
     }
 

@@ -16,6 +16,7 @@ use crate::event::SocketId;
 use crate::host::Host;
 use crate::ip::{DEFAULT_TTL, Header, protocol};
 use crate::snapshot::TcpState;
+use crate::tcp::OutOfBand;
 use crate::time::Instant;
 use crate::udp::{MAX_PAYLOAD, MAX_PAYLOAD_V6, UDP_LEN, emit, flow_label};
 
@@ -37,11 +38,14 @@ impl Host {
         blocking: bool,
     ) -> Attempt {
         let Some(&id) = pending.sockets.first() else { return Errno::EBADF.into() };
-        if flags & MSG_OOB != 0 {
+        let urgent = flags & MSG_OOB != 0;
+        if urgent && !self.sockets.get(id).is_some_and(super::Socket::is_tcp) {
             return Errno::EOPNOTSUPP.into();
         }
         match self.sockets.get(id).map(|socket| &socket.body) {
-            Some(Body::Tcp(_)) => self.send_stream(now, id, pending, data, (flags & MSG_MORE != 0, blocking)),
+            Some(Body::Tcp(_)) => {
+                self.send_stream(now, id, pending, data, (flags & MSG_MORE != 0, urgent, blocking))
+            }
             Some(Body::Udp(_) | Body::Ping(_) | Body::Raw(_)) => {
                 self.send_datagram(now, id, data, to, control).into()
             }
@@ -56,7 +60,7 @@ impl Host {
         id: SocketId,
         pending: &mut Pending,
         data: &Bytes,
-        (more, blocking): (bool, bool),
+        (more, urgent, blocking): (bool, bool, bool),
     ) -> Attempt {
         let Some(socket) = self.sockets.get_mut(id) else { return Errno::EBADF.into() };
         let shut = socket.shut_write;
@@ -94,7 +98,7 @@ impl Host {
             return Attempt::again();
         }
         let rest = data.slice(pending.taken.min(data.len())..);
-        let taken = tcb.send(now, &rest, more);
+        let taken = tcb.send(now, &rest, (more, urgent));
         pending.taken += taken;
         self.flush(now, id);
         let all = pending.taken >= data.len();
@@ -274,18 +278,30 @@ impl Host {
         if state == TcpState::Listen {
             return Errno::ENOTCONN.into();
         }
+        let Some(tcb) = tcp.tcb.as_mut() else {
+            return if flags & MSG_OOB != 0 { Errno::EINVAL } else { Errno::ENOTCONN }.into();
+        };
         if flags & MSG_OOB != 0 {
-            return Errno::EINVAL.into();
+            return match tcb.recv_urgent(flags & MSG_PEEK != 0) {
+                OutOfBand::Octet(octet) => {
+                    Ok(Ret::Data(Bytes::copy_from_slice(&[octet][..len.min(1)]), None, MSG_OOB)).into()
+                }
+                OutOfBand::None => Errno::EINVAL.into(),
+                OutOfBand::NotYet if tcb.peer_finished() || shut => {
+                    Ok(Ret::Data(Bytes::new(), None, 0)).into()
+                }
+                OutOfBand::NotYet => Attempt::Done(Err(Errno::EAGAIN.into())),
+            };
         }
-        let Some(tcb) = tcp.tcb.as_mut() else { return Errno::ENOTCONN.into() };
         let so_far: usize = pending.read.iter().map(Bytes::len).sum();
         let wanted = len.saturating_sub(so_far);
         let available = tcb.readable();
-        let all = flags & MSG_WAITALL != 0;
+        let target = if flags & MSG_WAITALL != 0 { len } else { len.min(tcb.recv_low()) };
+        let all = target > 1;
         let peek = flags & MSG_PEEK != 0;
         // The stream can bring no more.
         let over = tcb.peer_finished() || shut || state == TcpState::Closed;
-        if available > 0 && (!all || !peek || available >= wanted || over) {
+        if available > 0 && (!all || !peek || available >= target || over) {
             let data = if peek { tcb.peek(wanted) } else { tcb.recv(now, wanted) };
             if !peek {
                 self.flush(now, id);
@@ -293,10 +309,10 @@ impl Host {
             // MSG_TRUNC on a stream: the octets are thrown away (tcp(7)); the caller sees how many by their length.
             pending.read.push(data);
             let so_far: usize = pending.read.iter().map(Bytes::len).sum();
-            if !all || peek || so_far >= len {
+            if peek || so_far >= target {
                 return Ok(Ret::Data(joined(pending), None, 0)).into();
             }
-            return if over { Ok(Ret::Data(joined(pending), None, 0)).into() } else { Attempt::again() };
+            return if over { Ok(Ret::Data(joined(pending), None, 0)).into() } else { wait_for_all(pending) };
         }
         if so_far > 0 {
             let stop = over || self.sockets.get(id).is_some_and(|socket| socket.error.is_some());

@@ -13,6 +13,7 @@ mod options;
 mod poll;
 mod raw;
 mod stream;
+mod tcp_options;
 mod unix;
 mod wait;
 
@@ -103,6 +104,8 @@ pub(crate) struct Tcp {
     pub(crate) ended: Option<Cause>,
     /// An ICMP error that did not end the connection (Linux `sk_err_soft`).
     pub(crate) soft_error: Option<(Errno, Cause)>,
+    /// The deadlines of its timers, as last told.
+    pub(crate) timers: [Option<Instant>; 8],
 }
 
 /// The queues of listen(2).

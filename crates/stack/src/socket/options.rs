@@ -37,6 +37,9 @@ pub(crate) struct SocketOptions {
     pub(crate) recv_buffer: Option<usize>,
     pub(crate) send_buffer: Option<usize>,
     pub(crate) ip: IpOptions,
+    /// `SO_RCVTIMEO`, `SO_SNDTIMEO`: how long a call may block that would block for ever.
+    pub(crate) recv_limit: Option<Duration>,
+    pub(crate) send_limit: Option<Duration>,
     pub(crate) tcp: Settings,
     /// Options that are kept for the program, and change nothing here: level, name, value.
     other: Vec<(i32, i32, Bytes)>,
@@ -54,6 +57,8 @@ impl Default for SocketOptions {
             recv_buffer: None,
             send_buffer: None,
             ip: IpOptions::default(),
+            recv_limit: None,
+            send_limit: None,
             tcp: Settings::default(),
             other: Vec::new(),
         }
@@ -68,22 +73,17 @@ impl SocketOptions {
 
 /// Options of no effect in the lab, with their default on Linux: (level, name, value).
 const KEPT: &[(i32, i32, i32)] = &[
-    (SOL_SOCKET, 5, 0),   // SO_DONTROUTE
-    (SOL_SOCKET, 10, 0),  // SO_OOBINLINE
-    (SOL_SOCKET, 12, 0),  // SO_PRIORITY
-    (SOL_SOCKET, 18, 1),  // SO_RCVLOWAT
-    (SOL_SOCKET, 29, 0),  // SO_TIMESTAMP
-    (SOL_SOCKET, 36, 0),  // SO_MARK
-    (IPPROTO_IP, 24, 0),  // IP_BIND_ADDRESS_NO_PORT
-    (IPPROTO_TCP, 9, 0),  // TCP_DEFER_ACCEPT
-    (IPPROTO_TCP, 10, 0), // TCP_WINDOW_CLAMP
-    (IPPROTO_TCP, 12, 1), // TCP_QUICKACK
-    (IPPROTO_TCP, 23, 0), // TCP_FASTOPEN
+    (SOL_SOCKET, 5, 0),  // SO_DONTROUTE
+    (SOL_SOCKET, 12, 0), // SO_PRIORITY
+    (SOL_SOCKET, 29, 0), // SO_TIMESTAMP
+    (SOL_SOCKET, 36, 0), // SO_MARK
+    (IPPROTO_IP, 24, 0), // IP_BIND_ADDRESS_NO_PORT
 ];
 
 impl Host {
     pub(crate) fn get_option(
         &mut self,
+        now: Instant,
         id: SocketId,
         level: i32,
         name: i32,
@@ -94,6 +94,7 @@ impl Host {
         let socket = self.sockets.get_mut(id).ok_or(Errno::EBADF)?;
         let value = match (level, name) {
             _ if of_ip.is_some() => of_ip.unwrap_or(Err(Errno::ENOPROTOOPT))?,
+            (IPPROTO_TCP, _) if socket.is_tcp() => super::tcp_options::read(now, &self.sysctl, socket, name)?,
             (SOL_SOCKET, 4) => {
                 // SO_ERROR reads and clears.
                 Value::Int(socket.error.take().map_or(0, |(errno, _)| errno as i32))
@@ -125,7 +126,10 @@ impl Host {
             return result.map(|()| Ret::Unit);
         }
         let socket = self.sockets.get_mut(id).ok_or(Errno::EBADF)?;
-        write(socket, level, name, value)?;
+        match level {
+            IPPROTO_TCP if socket.is_tcp() => super::tcp_options::write(now, socket, name, value)?,
+            _ => write(socket, level, name, value)?,
+        }
         let settings = socket.options.tcp.clone();
         if let Some(tcb) = socket.tcb_mut() {
             *tcb.settings_mut() = settings;
@@ -139,7 +143,6 @@ impl Host {
 fn read(socket: &Socket, level: i32, name: i32) -> Result<Value, Errno> {
     let options = &socket.options;
     let size = |size: usize| i32::try_from(size).unwrap_or(i32::MAX);
-    let seconds = |time: Duration| i32::try_from(time.as_secs()).unwrap_or(i32::MAX);
     let int = match (level, name) {
         (SOL_SOCKET, 2) => i32::from(options.reuse_addr),
         (SOL_SOCKET, 3) => socket.kind,
@@ -153,23 +156,14 @@ fn read(socket: &Socket, level: i32, name: i32) -> Result<Value, Errno> {
             return Ok(Value::Bytes(bytes.into()));
         }
         (SOL_SOCKET, 15) => i32::from(options.reuse_port),
-        (SOL_SOCKET, 20 | 21) => {
-            return Ok(Value::Bytes(kept(options, level, name).unwrap_or(vec![0; 16].into())));
-        }
+        (SOL_SOCKET, 10) => i32::from(options.tcp.urgent_inline),
+        (SOL_SOCKET, 18) => i32::try_from(options.tcp.recv_low).unwrap_or(i32::MAX),
+        (SOL_SOCKET, 20 | 66) => return Ok(Value::Bytes(timeval(options.recv_limit))),
+        (SOL_SOCKET, 21 | 67) => return Ok(Value::Bytes(timeval(options.send_limit))),
         (SOL_SOCKET, 30) => i32::from(socket.tcp().is_some_and(|tcp| tcp.listener.is_some())),
         (SOL_SOCKET, 38) => socket.protocol,
         (SOL_SOCKET, 39) => socket.family,
-        (IPPROTO_TCP, _) if !socket.is_tcp() => return Err(Errno::EOPNOTSUPP),
-        (IPPROTO_TCP, 1) => i32::from(options.tcp.nodelay),
-        (IPPROTO_TCP, 2) => socket.tcb().map_or(536, |tcb| i32::try_from(tcb.max_segment()).unwrap_or(536)),
-        (IPPROTO_TCP, 3) => i32::from(options.tcp.cork),
-        (IPPROTO_TCP, 4) => seconds(options.tcp.keep_idle),
-        (IPPROTO_TCP, 5) => seconds(options.tcp.keep_interval),
-        (IPPROTO_TCP, 6) => options.tcp.keep_count as i32,
-        (IPPROTO_TCP, 7) => options.tcp.syn_retries as i32,
-        (IPPROTO_TCP, 8) => seconds(options.tcp.fin_timeout),
-        (IPPROTO_TCP, 13) => return Ok(Value::Bytes(Bytes::from_static(b"reno\0\0\0\0\0\0\0\0\0\0\0\0"))),
-        (IPPROTO_TCP, 18) => i32::try_from(options.tcp.user_timeout.as_millis()).unwrap_or(i32::MAX),
+        (IPPROTO_TCP, _) => return Err(Errno::EOPNOTSUPP),
         _ => {
             let default =
                 KEPT.iter().find(|(l, n, _)| (*l, *n) == (level, name)).ok_or(Errno::ENOPROTOOPT)?;
@@ -203,26 +197,24 @@ fn default_recv_buffer(socket: &Socket) -> usize {
 }
 
 fn write(socket: &mut Socket, level: i32, name: i32, value: &Bytes) -> Result<(), Errno> {
-    let is_tcp = socket.is_tcp();
     let options = &mut socket.options;
     if (level, name) == (SOL_SOCKET, 13) {
         let (on, time) = (int_at(value, 0)?, int_at(value, 4)?);
         options.linger = (on != 0).then_some(u32::try_from(time).unwrap_or(0));
         return Ok(());
     }
-    if matches!((level, name), (SOL_SOCKET, 20 | 21)) {
-        keep(options, level, name, value);
+    if let (SOL_SOCKET, 20 | 21 | 66 | 67) = (level, name) {
+        let limit = time_limit(value)?;
+        *(if matches!(name, 20 | 66) { &mut options.recv_limit } else { &mut options.send_limit }) = limit;
         return Ok(());
     }
     // IP options also come as one octet.
     let int = match value.first() {
         Some(octet) if level == IPPROTO_IP && value.len() < 4 => i32::from(*octet),
-        _ if (level, name) == (IPPROTO_TCP, 13) => 0,
         _ => int_at(value, 0)?,
     };
     let on = int != 0;
     let asked = usize::try_from(int).unwrap_or(MAX_BUFFER).min(MAX_BUFFER);
-    let seconds = Duration::from_secs(u64::try_from(int).unwrap_or(0));
     match (level, name) {
         (SOL_SOCKET, 2) => options.reuse_addr = on,
         (SOL_SOCKET, 3 | 4 | 30 | 38 | 39) => return Err(Errno::ENOPROTOOPT),
@@ -238,23 +230,10 @@ fn write(socket: &mut Socket, level: i32, name: i32, value: &Bytes) -> Result<()
             options.tcp.recv_buffer = Some(size);
         }
         (SOL_SOCKET, 9) => options.tcp.keepalive = on,
+        (SOL_SOCKET, 10) => options.tcp.urgent_inline = on,
         (SOL_SOCKET, 15) => options.reuse_port = on,
-        (IPPROTO_TCP, _) if !is_tcp => return Err(Errno::EOPNOTSUPP),
-        (IPPROTO_TCP, 1) => options.tcp.nodelay = on,
-        (IPPROTO_TCP, 3) => options.tcp.cork = on,
-        (IPPROTO_TCP, 4) if (1..=32_767).contains(&int) => options.tcp.keep_idle = seconds,
-        (IPPROTO_TCP, 5) if (1..=32_767).contains(&int) => options.tcp.keep_interval = seconds,
-        (IPPROTO_TCP, 6) if (1..=127).contains(&int) => options.tcp.keep_count = int as u32,
-        (IPPROTO_TCP, 7) if (1..=127).contains(&int) => options.tcp.syn_retries = int as u32,
-        (IPPROTO_TCP, 4..=7) => return Err(Errno::EINVAL),
-        (IPPROTO_TCP, 8) => options.tcp.fin_timeout = seconds.min(Duration::from_secs(120)),
-        (IPPROTO_TCP, 13) => match value.split(|octet| *octet == 0).next() {
-            Some(b"reno") => {}
-            _ => return Err(Errno::ENOENT),
-        },
-        (IPPROTO_TCP, 18) => {
-            options.tcp.user_timeout = Duration::from_millis(u64::try_from(int).map_err(|_| Errno::EINVAL)?);
-        }
+        (SOL_SOCKET, 18) => options.tcp.recv_low = u32::try_from(int).unwrap_or(i32::MAX as u32).max(1),
+        (IPPROTO_TCP, _) => return Err(Errno::EOPNOTSUPP),
         _ if KEPT.iter().any(|(l, n, _)| (*l, *n) == (level, name)) => {
             keep(options, level, name, &Bytes::copy_from_slice(&int.to_le_bytes()));
         }
@@ -268,7 +247,29 @@ fn keep(options: &mut SocketOptions, level: i32, name: i32, value: &Bytes) {
     options.other.push((level, name, value.clone()));
 }
 
-fn int_at(value: &Bytes, at: usize) -> Result<i32, Errno> {
+pub(super) fn int_at(value: &Bytes, at: usize) -> Result<i32, Errno> {
     let octets = value.get(at..).and_then(|rest| rest.first_chunk::<4>()).ok_or(Errno::EINVAL)?;
     Ok(i32::from_le_bytes(*octets))
+}
+
+/// `struct timeval` of a time limit; zero: none.
+fn timeval(limit: Option<Duration>) -> Bytes {
+    let limit = limit.unwrap_or_default();
+    [limit.as_secs().to_le_bytes(), u64::from(limit.subsec_micros()).to_le_bytes()].concat().into()
+}
+
+/// Linux `sock_set_timeout`.
+fn time_limit(value: &Bytes) -> Result<Option<Duration>, Errno> {
+    let long = |at: usize| {
+        let octets = value.get(at..).and_then(|rest| rest.first_chunk::<8>()).ok_or(Errno::EINVAL)?;
+        Ok::<i64, Errno>(i64::from_le_bytes(*octets))
+    };
+    let (seconds, micros) = (long(0)?, long(8)?);
+    if !(0..1_000_000).contains(&micros) {
+        return Err(Errno::EDOM);
+    }
+    // A negative time means "do not wait": one tick.
+    let Ok(seconds) = u64::try_from(seconds) else { return Ok(Some(Duration::from_millis(4))) };
+    let limit = Duration::from_secs(seconds) + Duration::from_micros(micros.unsigned_abs());
+    Ok((!limit.is_zero()).then_some(limit))
 }

@@ -8,6 +8,7 @@ use crate::host::Host;
 use crate::snapshot::TcpState;
 
 pub(crate) const POLLIN: u16 = 0x1;
+pub(crate) const POLLPRI: u16 = 0x2;
 pub(crate) const POLLOUT: u16 = 0x4;
 pub(crate) const POLLERR: u16 = 0x8;
 pub(crate) const POLLHUP: u16 = 0x10;
@@ -79,8 +80,11 @@ fn tcp_readiness(socket: &Socket) -> u16 {
     }
     let connecting = matches!(state, TcpState::SynSent | TcpState::SynReceived);
     if !connecting || tcp.phase == Phase::Connected && state != TcpState::SynReceived {
-        if tcp.tcb.as_ref().is_some_and(|tcb| tcb.readable() > 0) {
+        if tcp.tcb.as_ref().is_some_and(|tcb| tcb.readable() >= tcb.recv_low().max(1)) {
             events |= POLLIN | POLLRDNORM;
+        }
+        if tcp.tcb.as_ref().is_some_and(crate::tcp::Tcb::has_urgent) {
+            events |= POLLPRI;
         }
         if socket.shut_write || tcp.tcb.as_ref().is_none_or(crate::tcp::Tcb::writable) {
             events |= POLLOUT | POLLWRNORM;

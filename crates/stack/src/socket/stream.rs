@@ -13,11 +13,9 @@ use crate::host::{Host, Intercept, InterceptId, TimerKey};
 use crate::ip::{Arrived, DEFAULT_TTL, Fragment, Header, protocol};
 use crate::rng;
 use crate::snapshot::TcpState;
-use crate::tcp::{Fail, Note, Params, Segment, Seq, Tcb, reset_for};
+use crate::tcp::{Fail, Note, Params, Segment, Seq, TIMER_KINDS, Tcb, reset_for};
 use crate::time::Instant;
 
-/// So many half-open connections a listener keeps; a choice (Linux turns to SYN cookies then).
-const MAX_SYN_QUEUE: usize = 4096;
 /// So many sockets that did not match are named in a [`Demux`]; a port of a busy server has thousands.
 const MAX_PASSED_OVER: usize = 8;
 
@@ -47,9 +45,12 @@ impl Host {
         let iface = arrived.iface;
         let peer = endpoint(source, packet.src_port(), iface);
         let local = endpoint(destination, packet.dst_port(), iface);
-        let Some(segment) = Segment::parse(&arrived.payload) else {
+        let Some(mut segment) = Segment::parse(&arrived.payload) else {
             return self.drop_packet(DropReason::Malformed);
         };
+        let ecn = ecn_field(&arrived.packet);
+        segment.capable = ecn != 0;
+        segment.congested = ecn == 3;
         let mut connection = self.sockets.connections.get(&(local, peer)).copied();
         if let Some(id) = connection {
             // A new connection takes the place of one in TIME-WAIT.
@@ -113,6 +114,12 @@ impl Host {
                 .and_then(|socket| socket.tcp()?.listener.as_ref())
                 .is_some_and(super::Listener::is_full);
             if full && segment.flags.ack && !segment.flags.rst {
+                if self.sysctl.tcp_abort_on_overflow
+                    && let Some(tcb) = self.sockets.get_mut(id).and_then(|socket| socket.tcb_mut())
+                {
+                    tcb.abort(now);
+                    self.flush(now, id);
+                }
                 return self.drop_packet(DropReason::AcceptQueueFull);
             }
         }
@@ -150,13 +157,15 @@ impl Host {
         if !segment.flags.syn || segment.flags.fin {
             return;
         }
+        let most_half_open = self.sysctl.tcp_max_syn_backlog;
         let Some(listener) = self.sockets.get_mut(id).and_then(|socket| socket.listener_mut()) else {
             return;
         };
         if listener.is_full() {
             return self.drop_packet(DropReason::AcceptQueueFull);
         }
-        if listener.syn_queue.len() >= MAX_SYN_QUEUE {
+        // Linux turns to SYN cookies when the queue is full, so that the limit of listen(2) is not seen; this one is.
+        if listener.syn_queue.len() >= most_half_open {
             return self.drop_packet(DropReason::SynQueueFull);
         }
         let child = self.make_child(now, Some(id), local, peer, segment);
@@ -211,11 +220,17 @@ impl Host {
         let hash = rng::hash(self.config.seed, &[a, b, c, d, e, f]);
         let offset = rng::hash(self.config.seed, &[a, b, d, e]);
         let settings = self.sockets.get(id).map(|socket| socket.options.tcp.clone()).unwrap_or_default();
+        let headers: u32 = if peer.is_ipv4() { 40 } else { 60 };
+        let mtu = u32::try_from(mtu).unwrap_or(u32::MAX);
+        let most = settings.max_segment.map_or(u32::MAX, u32::from);
         Params {
             profile: self.config.profile,
+            sysctl: self.sysctl.clone(),
+            path_mtu: mtu,
+            headers,
             iss: Seq((hash as u32).wrapping_add((now.as_nanos() / 4_000) as u32)),
             timestamp_offset: offset as u32,
-            mss: u32::try_from(mtu.saturating_sub(heads(peer))).unwrap_or(u32::MAX).clamp(88, 65_495),
+            mss: mtu.saturating_sub(headers).clamp(88, 65_495).min(most),
             settings,
         }
     }
@@ -286,22 +301,32 @@ impl Host {
         let Some(socket) = self.sockets.get_mut(id) else { return };
         let (Some(local), Some(peer)) = (socket.local, socket.peer) else { return };
         let options = &socket.options;
-        let ttl_tos = match peer {
+        let (ttl, tos) = match peer {
             SocketAddr::V4(_) => (options.ttl, options.tos),
             SocketAddr::V6(_) => (options.ip.hops.unwrap_or(DEFAULT_TTL), options.ip.class),
         };
         let device = options.ip.device;
-        let Some(tcb) = socket.tcb_mut() else { return };
+        let Some(tcp) = socket.tcp_mut() else { return };
+        let Some(tcb) = tcp.tcb.as_mut() else { return };
         let segments = core::mem::take(&mut tcb.out);
         let notes = core::mem::take(&mut tcb.notes);
         let (state, deadline) = (tcb.state(), tcb.deadline());
+        let (deadlines, before) = (tcb.deadlines(), tcp.timers);
+        tcp.timers = deadlines;
         let mut too_long = false;
         for segment in &segments {
-            let sent = self.try_segment(now, (local, peer), ttl_tos, device, segment);
+            // RFC 3168 6.1.5: new data only.
+            let tos = tos & !3 | if segment.capable { 2 } else { 0 };
+            let sent = self.try_segment(now, (local, peer), (ttl, tos), device, segment);
             too_long |= sent == Err(Errno::EMSGSIZE.into());
         }
         for note in notes {
             self.report(id, local, peer, note);
+        }
+        for ((timer, old), deadline) in TIMER_KINDS.into_iter().zip(before).zip(deadlines) {
+            if old != deadline {
+                self.events.push_back(HostEvent::TimerSet { socket: id, timer, deadline });
+            }
         }
         self.set_deadline(id, deadline);
         self.wake(id);
@@ -309,7 +334,7 @@ impl Host {
             self.connection_closed(id, local, peer);
         } else if too_long {
             // Somebody else has found out that the way is narrower (Linux `tcp_sync_mss`).
-            self.shrink_segments(now, id, peer, self.path_mtu(peer));
+            self.shrink_segments(now, id, self.path_mtu(peer));
         }
     }
 
@@ -339,6 +364,7 @@ impl Host {
                 let (seq, len) = (seq.0, len as usize);
                 self.events.push_back(HostEvent::Retransmitted { socket: id, seq, len, attempt });
             }
+            Note::Urgent => {}
             Note::Timer(timer) => self.events.push_back(HostEvent::TimerFired { socket: id, timer }),
             Note::Failed(why) => {
                 let Some(socket) = self.sockets.get_mut(id) else { return };
@@ -413,14 +439,13 @@ impl Host {
         let tcb = self.sockets.get(id).and_then(|socket| socket.tcb());
         if tcb.is_some_and(|tcb| tcb.has_in_flight(Seq(seq))) {
             self.lower_path_mtu(now, peer.ip(), mtu);
-            self.shrink_segments(now, id, peer, self.path_mtu(peer));
+            self.shrink_segments(now, id, self.path_mtu(peer));
         }
     }
 
-    fn shrink_segments(&mut self, now: Instant, id: SocketId, peer: SocketAddr, mtu: usize) {
+    fn shrink_segments(&mut self, now: Instant, id: SocketId, mtu: usize) {
         let Some(tcb) = self.sockets.get_mut(id).and_then(|socket| socket.tcb_mut()) else { return };
-        // The TCB reckons with the heads of IPv4.
-        let mtu = u32::try_from(mtu.saturating_sub(heads(peer) - 40)).unwrap_or(u32::MAX);
+        let mtu = u32::try_from(mtu).unwrap_or(u32::MAX);
         let before = tcb.max_segment();
         tcb.reduce_mtu(now, mtu);
         if tcb.max_segment() < before {
@@ -463,7 +488,11 @@ impl Host {
     }
 }
 
-/// Octets of the IP and TCP headers on the way to `peer`.
-const fn heads(peer: SocketAddr) -> usize {
-    if peer.is_ipv4() { 40 } else { 60 }
+/// The ECN field of an IP header (RFC 3168 5).
+fn ecn_field(packet: &Bytes) -> u8 {
+    match packet.as_ref() {
+        [first, second, ..] if first >> 4 == 6 => second >> 4 & 3,
+        [_, second, ..] => second & 3,
+        _ => 0,
+    }
 }

@@ -19,6 +19,9 @@ pub(crate) struct Pending {
     /// The sockets it looks at, found by their descriptors when it began.
     pub(crate) sockets: Vec<SocketId>,
     pub(crate) deadline: Option<Instant>,
+    /// How long the socket's own options let it block (`SO_RCVTIMEO`, `SO_SNDTIMEO`, `SO_LINGER`), where the caller
+    /// would wait for ever.
+    pub(crate) limit: Option<Duration>,
     /// It was tried before.
     pub(crate) started: bool,
     /// send(2): octets taken so far. recv(2) with `MSG_WAITALL`: octets read so far.
@@ -31,6 +34,10 @@ impl Pending {
     pub(crate) fn part(&self) -> Option<Ret> {
         if self.taken > 0 {
             return Some(Ret::Len(self.taken));
+        }
+        // A close(2) that lingers has closed.
+        if let Call::Close { .. } = self.call {
+            return Some(Ret::Unit);
         }
         let data = (!self.read.is_empty()).then(|| Ret::Data(self.read.concat().into(), None, 0));
         let message = matches!(self.call, Call::RecvMsg { .. });
@@ -93,6 +100,8 @@ impl Call {
             | Call::SendMsg { timeout, .. }
             | Call::RecvMsg { timeout, .. }
             | Call::Poll { timeout, .. } => *timeout,
+            // Only one that lingers gets so far.
+            Call::Close { .. } => None,
             _ => Some(Duration::ZERO),
         }
     }
@@ -101,7 +110,11 @@ impl Call {
 impl Host {
     /// Tries a call for the first time, and keeps it if it has to wait.
     pub(crate) fn start_call(&mut self, now: Instant, id: CallId, mut pending: Pending) -> Outcome {
-        let patience = pending.call.patience();
+        let own = pending.call.patience();
+        let patience = own.or(pending.limit);
+        if own.is_some() {
+            pending.limit = None;
+        }
         match self.attempt(now, &mut pending) {
             Attempt::Done(result) => Outcome::Done(result),
             Attempt::Wait(result) if patience == Some(Duration::ZERO) => Outcome::Done(result),
@@ -162,6 +175,8 @@ impl Host {
         let result = match (&pending.call, pending.part()) {
             (Call::Poll { .. }, _) => Ok(Ret::Ready(Vec::new())),
             (_, Some(part)) => Ok(part),
+            (Call::Connect { .. }, None) if pending.limit.is_some() => Err(Errno::EINPROGRESS.into()),
+            (_, None) if pending.limit.is_some() => Err(Errno::EAGAIN.into()),
             (_, None) => Err(Failure::TimedOut),
         };
         self.completions.push_back((id, result));

@@ -74,6 +74,10 @@ impl RecvQueue {
         self.len
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
     pub(crate) fn push(&mut self, data: Bytes) {
         if !data.is_empty() {
             self.len += data.len();

@@ -2,25 +2,26 @@
 
 use bytes::Bytes;
 
-use super::recovery::Acked;
 use super::segment::Segment;
 use super::seq::Seq;
-use super::timers::DELAYED_ACK;
-use super::{Fail, QUICK_ACKS, Tcb};
+use super::{Fail, Tcb};
 use crate::snapshot::TcpState;
 use crate::time::Instant;
 
 /// RFC 7323 5.5: a timestamp older than this says nothing.
 const TIMESTAMP_AGE: core::time::Duration = core::time::Duration::from_secs(24 * 24 * 3600);
 
-/// Linux's jiffy, with HZ=250.
-const TICK: core::time::Duration = core::time::Duration::from_millis(4);
 /// Linux `TCP_TIMEOUT_MIN`: two of its ticks of 4 ms.
 const SYN_AGAIN: core::time::Duration = core::time::Duration::from_millis(8);
 
 impl Tcb {
     /// A segment of this connection arrived; its checksum is right.
     pub(crate) fn on_segment(&mut self, now: Instant, segment: &Segment) {
+        self.segments_in += 1;
+        self.data_segments_in += u32::from(segment.payload.len() > 0);
+        if let Some((_, echo)) = segment.options.timestamps {
+            self.last_echo = Some(Seq(echo));
+        }
         match self.state {
             TcpState::Closed | TcpState::Listen => return,
             TcpState::SynSent => self.in_syn_sent(now, segment),
@@ -35,7 +36,9 @@ impl Tcb {
     pub(super) fn take_syn(&mut self, now: Instant, syn: &Segment) {
         self.irs = syn.seq;
         self.rcv_nxt = syn.seq + 1;
-        self.rcv_adv = self.rcv_nxt;
+        // Our own SYN has promised a window already, which was not scaled.
+        let promised = if self.state == TcpState::SynSent { self.rcv_ssthresh } else { 0 };
+        self.rcv_adv = self.rcv_nxt + promised;
         self.rcv_acked = self.rcv_nxt;
         self.snd_wl1 = syn.seq;
         self.snd_wl2 = syn.ack;
@@ -43,15 +46,22 @@ impl Tcb {
         self.snd_wnd = u32::from(syn.window);
         self.max_window = self.snd_wnd;
         self.peer_mss = syn.options.mss.map_or(super::DEFAULT_MSS, |mss| u32::from(mss).max(88));
-        self.scale = syn.options.window_scale.map(|theirs| (super::WINDOW_SCALE, theirs));
-        self.sack_ok = syn.options.sack_permitted;
-        if let Some((tsval, _)) = syn.options.timestamps {
+        if let Some(most) = self.params.settings.max_segment {
+            self.peer_mss = self.peer_mss.min(u32::from(most));
+        }
+        let sysctl = &self.params.sysctl;
+        let shift = syn.options.window_scale.filter(|_| sysctl.tcp_window_scaling);
+        self.sack_ok = syn.options.sack_permitted && sysctl.tcp_sack;
+        if let Some((tsval, _)) = syn.options.timestamps.filter(|_| sysctl.tcp_timestamps) {
             self.timestamps = true;
             self.ts_recent = tsval;
             self.ts_recent_at = now;
         }
+        self.our_scale = self.choose_scale();
+        self.scale = shift.map(|theirs| (self.our_scale, theirs));
+        self.agree_on_ecn(syn, syn.flags.ack);
         self.rcv_mss = self.rcv_mss.min(self.mss());
-        self.congestion = super::Congestion::new(self.params.profile, self.mss());
+        self.congestion = super::Congestion::new(&self.params, self.mss(), now);
         self.heard_at = now;
         self.reset_acks();
     }
@@ -65,7 +75,7 @@ impl Tcb {
             }
             // Linux: an old connection answered; our RST may have cleared the way, so ask again soon, once.
             if self.timeouts == 0 {
-                self.rtx_timer = Some(now + SYN_AGAIN);
+                self.set_rtx_timer(now, SYN_AGAIN);
             }
             return;
         }
@@ -81,38 +91,59 @@ impl Tcb {
         }
         self.take_syn(now, segment);
         if acceptable {
-            let acked = self.take_acked(segment.ack);
-            self.snd_una = segment.ack;
-            self.measure(now, segment, acked);
-            self.rtx_timer = None;
+            self.take_ack_of_syn(now, segment);
             self.became_established(now);
             self.acks.now = true;
         } else {
             // Simultaneous open: our SYN goes out again, now with an ACK.
             self.enter(TcpState::SynReceived);
-            if let Some(syn) = self.sent.front().cloned() {
+            if let Some(syn) = self.board.list.front().cloned() {
                 self.transmit(now, &syn);
             }
         }
     }
 
-    fn became_established(&mut self, now: Instant) {
+    /// The answer to our SYN.
+    fn take_ack_of_syn(&mut self, now: Instant, segment: &Segment) {
+        let syn = self.board.list.pop_front();
+        self.snd_una = segment.ack;
+        self.rtx_timer = None;
+        if let Some(syn) = syn.filter(|syn| !syn.was_resent()) {
+            let sample = now - syn.at;
+            self.rtt.note_min(sample);
+            self.rtt.measure(sample, self.snd_una, self.snd_nxt);
+        } else if let (true, Some((_, echo))) = (self.timestamps, segment.options.timestamps)
+            && echo != 0
+        {
+            let millis = self.tsval(now).wrapping_sub(echo);
+            self.rtt.measure(
+                core::time::Duration::from_millis(u64::from(millis)),
+                self.snd_una,
+                self.snd_nxt,
+            );
+        }
+    }
+
+    pub(super) fn became_established(&mut self, now: Instant) {
         if matches!(self.state, TcpState::SynSent | TcpState::SynReceived) {
             self.enter(TcpState::Established);
         }
-        if self.rtt.srtt.is_none() {
+        if self.rtt.srtt().is_none() {
             self.rtt.after_lost_syn();
         }
         // RFC 5681 3.1: start with one segment if the SYN was lost; Linux wants it lost twice.
         if self.retransmissions > 1 {
-            self.congestion.cwnd = self.mss();
+            self.congestion.cwnd = 1;
         }
+        self.retransmissions = 0;
         self.rtt.backoff = 0;
         self.timeouts = 0;
         self.stalled_since = None;
-        self.copied = (now, 0);
+        self.loss.resent_since = None;
+        self.loss.high_seq = self.snd_nxt;
+        self.init_window(now);
         if self.params.settings.keepalive {
-            self.keep_timer = Some(now + self.params.settings.keep_idle);
+            self.keep_timer = Some(now + self.params.keep_idle());
         }
     }
 
@@ -157,7 +188,7 @@ impl Tcb {
         }
         self.heard_at = now;
         if self.params.settings.keepalive && self.keep_timer.is_some() {
-            self.keep_timer = Some(now + self.params.settings.keep_idle);
+            self.keep_timer = Some(now + self.params.keep_idle());
         }
         if !self.on_ack(now, segment) {
             return;
@@ -166,6 +197,8 @@ impl Tcb {
         if self.state == TcpState::Closed {
             return;
         }
+        self.note_congestion(segment);
+        self.take_urgent(segment);
         self.on_data(now, segment);
     }
 
@@ -173,17 +206,14 @@ impl Tcb {
     fn on_repeated_syn(&mut self, now: Instant, segment: &Segment) {
         if segment.flags.ack {
             if segment.ack == self.snd_nxt {
-                let acked = self.take_acked(segment.ack);
-                self.snd_una = segment.ack;
-                self.measure(now, segment, acked);
-                self.rtx_timer = None;
+                self.take_ack_of_syn(now, segment);
                 self.became_established(now);
                 // The peer waits for this ACK, as after any SYN (RFC 9293 3.5 figure 7).
                 self.acks.now = true;
             }
             return;
         }
-        if let Some(syn) = self.sent.front().cloned() {
+        if let Some(syn) = self.board.list.front().cloned() {
             self.transmit(now, &syn);
         }
     }
@@ -214,118 +244,6 @@ impl Tcb {
         }
     }
 
-    /// Whether the segment may go on to its data.
-    fn on_ack(&mut self, now: Instant, segment: &Segment) -> bool {
-        if self.state == TcpState::SynReceived {
-            if !(segment.ack.gt(self.snd_una) && segment.ack.le(self.snd_nxt)) {
-                self.refuse(segment);
-                return false;
-            }
-            self.became_established(now);
-        }
-        if segment.ack.gt(self.snd_nxt) {
-            self.challenge(now);
-            return false;
-        }
-        if segment.ack.lt(self.snd_una) {
-            // RFC 5961 5.2: too old to be a delayed one.
-            if segment.ack.lt(self.snd_una - self.max_window) {
-                self.challenge(now);
-                return false;
-            }
-            return true;
-        }
-        self.probes = 0;
-        let new = segment.ack.gt(self.snd_una);
-        let window_changed = self.take_window(segment, new);
-        if window_changed && self.persist_timer.is_some() && self.snd_wnd > 0 {
-            // The window opened: the back-off was about probes.
-            self.rtt.backoff = 0;
-            self.persist_timer = None;
-        }
-        let in_flight = !self.sent.is_empty();
-        let was_limited = if self.congestion.in_slow_start() {
-            2 * self.flight() >= self.congestion.cwnd
-        } else {
-            self.flight() + self.mss() > self.congestion.cwnd
-        };
-        let newly_sacked = if self.sack_ok { self.mark_sacked(&segment.options.sack) } else { 0 };
-        // RFC 5681 2: the definition of a duplicate ACK; with SACK it must bring news.
-        let bare = segment.payload.len() == 0 && !segment.flags.fin && !window_changed;
-        let duplicate = in_flight && if self.sack_ok { newly_sacked > 0 } else { !new && bare };
-        let acked = new.then(|| self.take_new_ack(now, segment));
-        if in_flight {
-            self.on_ack_for_recovery(acked, duplicate, was_limited);
-        }
-        if new {
-            self.after_new_ack(now);
-        }
-        true
-    }
-
-    /// RFC 9293 3.10.7.4: SND.WND, SND.WL1, SND.WL2. Whether the window changed.
-    fn take_window(&mut self, segment: &Segment, new: bool) -> bool {
-        let shift = self.scale.map_or(0, |(_, theirs)| theirs);
-        let window = u32::from(segment.window) << shift;
-        let newer = self.snd_wl1.lt(segment.seq)
-            || self.snd_wl1 == segment.seq && (self.snd_wl2.lt(segment.ack) || window > self.snd_wnd);
-        let changed = window != self.snd_wnd;
-        if newer || new || self.snd_wl1 == segment.seq && self.snd_wl2 == segment.ack {
-            self.snd_wnd = window;
-            self.snd_wl1 = segment.seq;
-            self.snd_wl2 = segment.ack;
-            self.max_window = self.max_window.max(window);
-        }
-        changed
-    }
-
-    fn take_new_ack(&mut self, now: Instant, segment: &Segment) -> Acked {
-        let acked = self.take_acked(segment.ack);
-        let data_end = segment.ack.min(self.queue_end());
-        let octets = data_end.since(self.queue_seq);
-        self.send_queue.release(octets as usize);
-        self.queue_seq += octets;
-        self.snd_una = segment.ack;
-        self.measure(now, segment, acked);
-        self.rtt.backoff = 0;
-        self.timeouts = 0;
-        self.stalled_since = (!self.sent.is_empty()).then_some(now);
-        // RFC 6298 (5.2), (5.3).
-        self.rtx_timer = (!self.sent.is_empty()).then(|| now + self.rtt.rto());
-        acked
-    }
-
-    /// A round trip, from the segment's own clock or from the timestamp it echoes (RFC 7323 4.1).
-    fn measure(&mut self, now: Instant, segment: &Segment, acked: Acked) {
-        if let Some(at) = acked.sent_at {
-            self.rtt.measure(now - at);
-        } else if let (true, Some((_, tsecr))) = (self.timestamps, segment.options.timestamps) {
-            let millis = self.tsval(now).wrapping_sub(tsecr);
-            if tsecr != 0 && millis < 1 << 24 {
-                self.rtt.measure(core::time::Duration::from_millis(u64::from(millis)));
-            }
-        }
-    }
-
-    /// Our FIN may have been acknowledged.
-    fn after_new_ack(&mut self, now: Instant) {
-        let fin_acked = self.fin_queued && self.snd_una == self.snd_nxt && !self.has_unsent();
-        if !fin_acked {
-            return;
-        }
-        match self.state {
-            TcpState::FinWait1 => {
-                self.enter(TcpState::FinWait2);
-                if self.orphan {
-                    self.wait_timer = Some(now + self.params.settings.fin_timeout);
-                }
-            }
-            TcpState::Closing => self.enter_time_wait(now),
-            TcpState::LastAck => self.close(),
-            _ => {}
-        }
-    }
-
     pub(super) fn enter_time_wait(&mut self, now: Instant) {
         self.enter(TcpState::TimeWait);
         let keep_ack = self.acks.now;
@@ -343,7 +261,12 @@ impl Tcb {
 
     /// What of the segment we have already is reported by D-SACK.
     fn report_duplicate(&mut self, segment: &Segment) {
-        if self.sack_ok && segment.payload.len() > 0 && segment.seq.lt(self.rcv_nxt) {
+        if self.sack_ok
+            && self.params.sysctl.tcp_dsack
+            && segment.payload.len() > 0
+            && segment.seq.lt(self.rcv_nxt)
+        {
+            self.acks.quicken(16);
             self.duplicate = Some((segment.seq, segment.end().min(self.rcv_nxt)));
         }
     }
@@ -387,10 +310,13 @@ impl Tcb {
         let data = if skip < data.len() { data.slice(skip..) } else { Bytes::new() };
         self.take_data(segment.seq.max(self.rcv_nxt), data);
         self.bytes_received += u64::from(self.rcv_nxt - before);
+        if data_len > 0 {
+            self.on_data_received(now, segment, data_len, before);
+        }
         if self.out_of_order.fin == Some(self.rcv_nxt) {
             self.on_fin(now);
         } else {
-            self.schedule_ack(now, data_len, before);
+            self.schedule_ack(now, before);
         }
     }
 
@@ -404,8 +330,9 @@ impl Tcb {
                 self.rcv_nxt = self.out_of_order.take_contiguous(self.rcv_nxt, &mut self.recv_queue);
             }
         } else if seq.gt(self.rcv_nxt) {
+            self.out_of_order_in += 1;
             let duplicate = self.out_of_order.insert(seq, data);
-            if self.sack_ok && self.duplicate.is_none() {
+            if self.sack_ok && self.params.sysctl.tcp_dsack && self.duplicate.is_none() {
                 self.duplicate = duplicate;
             }
         }
@@ -424,9 +351,7 @@ impl Tcb {
                 if self.rcv_nxt.since(self.rcv_acked) > self.rcv_mss {
                     self.acks.now = true;
                 } else {
-                    // Before any data Linux has no measure of the delay yet, and takes its next tick.
-                    let delay = if self.bytes_received > 0 { DELAYED_ACK } else { TICK };
-                    self.ack_timer.get_or_insert(now + delay);
+                    self.delay_ack(now);
                 }
             }
             TcpState::FinWait1 => {
@@ -438,37 +363,6 @@ impl Tcb {
                 self.enter_time_wait(now);
             }
             _ => {}
-        }
-    }
-
-    /// When to acknowledge (Linux `__tcp_ack_snd_check`): at once for the first segments, for a hole and for
-    /// every second full segment; else with the next data, or when the timer runs out.
-    fn schedule_ack(&mut self, now: Instant, data_len: u32, before: Seq) {
-        if data_len >= self.rcv_mss {
-            self.rcv_mss = data_len.min(self.params.mss);
-        }
-        let rto = self.rtt.rto();
-        if self.acks.last_data.is_some_and(|at| now - at > rto) {
-            // Linux `tcp_event_data_recv`: the sender starts again and needs its ACKs.
-            self.acks.quick = QUICK_ACKS;
-        }
-        self.acks.last_data = Some(now);
-        self.measure_receiver(data_len);
-        let unacked = self.rcv_nxt.since(self.rcv_acked);
-        let quick = self.acks.quick > 0 && !self.acks.ping_pong;
-        let hole = !self.out_of_order.is_empty() || self.rcv_nxt == before;
-        if unacked > self.rcv_mss || quick || hole {
-            self.acks.now = true;
-        } else {
-            self.ack_timer.get_or_insert(now + DELAYED_ACK);
-        }
-    }
-
-    /// The round trip as the receiver sees it, for autotuning (Linux `tcp_rcv_rtt_measure_ts`).
-    fn measure_receiver(&mut self, data_len: u32) {
-        if self.timestamps && data_len >= self.rcv_mss && self.rtt.srtt.is_some() {
-            let rtt = self.rtt.srtt.unwrap_or_default().max(core::time::Duration::from_millis(1));
-            self.rcv_rtt = Some(rtt);
         }
     }
 }

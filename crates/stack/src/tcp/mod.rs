@@ -1,62 +1,55 @@
 //! TCP (RFC 9293): one connection as a pure state machine. Segments, calls and time go in; segments and notes of what
 //! happened pile up in [`Tcb::out`] and [`Tcb::notes`] until the host takes them. A TCB knows no ports and no sockets.
 //!
-//! `input` is the RFC's "SEGMENT ARRIVES", `output` decides what may be sent, `recovery` repairs losses, `timers`
-//! run out. Left out on purpose: urgent data, ECN, TCP Fast Open, RACK and PRR.
+//! `input` is the RFC's "SEGMENT ARRIVES", `ack` what an acknowledgment means, `recovery` and `rack` repair losses on the
+//! list in `scoreboard`, `congestion` sizes the window, `output` decides what may be sent, `receive` which window to offer
+//! and when to acknowledge, `timers` run out. Left out on purpose: TCP Fast Open, Multipath TCP, TCP-AO.
 
+mod ack;
 mod buffers;
 mod congestion;
+mod ecn;
+mod info;
 mod input;
 mod options;
 mod output;
 mod params;
+mod rack;
+mod receive;
 mod recovery;
 mod rtt;
+mod scoreboard;
 mod segment;
 mod seq;
 #[cfg(test)]
 mod tests;
 mod timers;
+mod urgent;
 
 use core::time::Duration;
-use std::collections::VecDeque;
 
 use bytes::Bytes;
 
 use buffers::{OutOfOrder, RecvQueue, SendQueue};
 use congestion::Congestion;
-use recovery::{Recovery, Sent};
+use receive::AckPolicy;
+use recovery::Loss;
 use rtt::Rtt;
+use scoreboard::Scoreboard;
+use timers::RtxTimer;
 
+pub(crate) use info::info_without_connection;
 pub(crate) use params::{Fail, Note, Params, Settings};
 pub(crate) use segment::{Flags, Segment, reset_for};
 pub(crate) use seq::Seq;
+pub(crate) use timers::KINDS as TIMER_KINDS;
+pub(crate) use urgent::OutOfBand;
 
-use crate::event::TimerKind;
-use crate::snapshot::{TcbSnapshot, TcpState, TimerSnapshot};
+use crate::snapshot::TcpState;
 use crate::time::Instant;
 
-/// Our window scale: Linux chooses 7 for its largest receive buffer of 6 MiB.
-const WINDOW_SCALE: u8 = 7;
 /// Linux `TCP_MSS_DEFAULT`, RFC 9293 3.7.1: when the peer names none.
 const DEFAULT_MSS: u32 = 536;
-/// Linux `tcp_rmem[2]` is 6 MiB of memory, half of which may be announced as window.
-const MAX_RECV_SPACE: usize = 3 << 20;
-/// Linux `TCP_MAX_QUICKACKS`.
-const QUICK_ACKS: u32 = 16;
-
-/// Delayed acknowledgments (RFC 1122 4.2.3.2), as Linux does them.
-#[derive(Clone, Debug, Default)]
-struct AckPolicy {
-    /// An ACK must go out now.
-    now: bool,
-    /// So many ACKs are still sent at once.
-    quick: u32,
-    /// Data flows both ways in turns: an ACK can ride on the answer.
-    ping_pong: bool,
-    /// When data came last.
-    last_data: Option<Instant>,
-}
 
 /// The transmission control block.
 #[derive(Clone, Debug)]
@@ -80,6 +73,10 @@ pub(crate) struct Tcb {
     more: bool,
     /// The last segment sent that was not full ends here (Minshall's form of Nagle's rule).
     small_end: Option<Seq>,
+    /// End of our urgent data, if it is not all acknowledged.
+    snd_up: Option<Seq>,
+    /// The segment that is being made bears data for the first time.
+    fresh: bool,
 
     irs: Seq,
     rcv_nxt: Seq,
@@ -91,9 +88,18 @@ pub(crate) struct Tcb {
     out_of_order: OutOfOrder,
     /// Receive space in octets; grows with the speed of the connection unless `SO_RCVBUF` was set.
     recv_space: usize,
-    /// Receive autotuning: octets the program read since the instant, and the measured round trip.
+    /// The largest window to offer, and the most to offer yet (Linux `window_clamp`, `rcv_ssthresh`).
+    window_clamp: u32,
+    rcv_ssthresh: u32,
+    /// Receive autotuning: octets the program read since the instant, and in the round trip before.
     copied: (Instant, usize),
+    copied_before: usize,
+    /// The round trip as the receiver sees it, and what it is measured by.
     rcv_rtt: Option<Duration>,
+    rcv_rtt_echo: Option<Seq>,
+    rcv_round: Option<(Instant, Seq)>,
+    /// Where the peer's urgent octet stands.
+    urgent: Option<urgent::Mark>,
     /// A duplicate to report first among the SACK blocks (RFC 2883).
     duplicate: Option<(Seq, Seq)>,
     acks: AckPolicy,
@@ -102,24 +108,28 @@ pub(crate) struct Tcb {
     peer_mss: u32,
     /// Size of the peer's segments, for delayed ACKs.
     rcv_mss: u32,
-    /// Our and the peer's shift.
+    /// The shift that we announce; and ours and the peer's, if agreed.
+    our_scale: u8,
     scale: Option<(u8, u8)>,
+    ecn: ecn::Ecn,
     sack_ok: bool,
     timestamps: bool,
     ts_recent: u32,
     ts_recent_at: Instant,
+    /// TSecr of the last segment.
+    last_echo: Option<Seq>,
 
-    sent: VecDeque<Sent>,
-    /// Some segment in `sent` is marked as SACKed or lost.
-    marked: bool,
-    recovery: Recovery,
+    board: Scoreboard,
+    loss: Loss,
     dup_acks: u32,
     rtt: Rtt,
     congestion: Congestion,
     /// Time-outs in a row without an answer.
     timeouts: u32,
+    total_timeouts: u32,
     /// Window or keep-alive probes in a row without an answer.
     probes: u32,
+    probing_since: Option<Instant>,
     /// When a suspicious segment was last answered.
     challenged_at: Option<Instant>,
     /// When new data was last sent.
@@ -129,11 +139,13 @@ pub(crate) struct Tcb {
     /// When the oldest unanswered segment was first sent.
     stalled_since: Option<Instant>,
 
+    /// `TCP_DEFER_ACCEPT`: the third segment came, without data.
+    deferred: bool,
     /// The peer's FIN has come, and all before it.
     fin_received: bool,
     /// No program owns the connection any more.
     orphan: bool,
-    rtx_timer: Option<Instant>,
+    rtx_timer: Option<(RtxTimer, Instant)>,
     persist_timer: Option<Instant>,
     ack_timer: Option<Instant>,
     keep_timer: Option<Instant>,
@@ -142,7 +154,14 @@ pub(crate) struct Tcb {
 
     retransmissions: u64,
     bytes_sent: u64,
+    bytes_resent: u64,
+    bytes_acked: u64,
     bytes_received: u64,
+    segments_out: u32,
+    segments_in: u32,
+    data_segments_out: u32,
+    data_segments_in: u32,
+    out_of_order_in: u32,
 
     pub(crate) out: Vec<Segment>,
     pub(crate) notes: Vec<Note>,
@@ -151,9 +170,7 @@ pub(crate) struct Tcb {
 impl Tcb {
     fn new(now: Instant, params: Params, state: TcpState) -> Tcb {
         let (iss, mss, profile) = (params.iss, params.mss, params.profile);
-        // Linux announces whole segments only: 64240 for an MSS of 1460.
-        let recv_space =
-            params.settings.recv_buffer.map_or(65_535 / mss as usize * mss as usize, |size| size / 2);
+        let recv_space = params.settings.recv_buffer.unwrap_or(params.sysctl.tcp_rmem[1]) / 2;
         Tcb {
             state,
             snd_una: iss,
@@ -167,6 +184,8 @@ impl Tcb {
             fin_queued: false,
             more: false,
             small_end: None,
+            snd_up: None,
+            fresh: false,
             irs: Seq(0),
             rcv_nxt: Seq(0),
             rcv_adv: Seq(0),
@@ -174,29 +193,40 @@ impl Tcb {
             recv_queue: RecvQueue::default(),
             out_of_order: OutOfOrder::default(),
             recv_space,
+            window_clamp: u32::MAX,
+            rcv_ssthresh: 0,
             copied: (now, 0),
+            copied_before: 0,
             rcv_rtt: None,
+            rcv_rtt_echo: None,
+            rcv_round: None,
+            urgent: None,
             duplicate: None,
             acks: AckPolicy::default(),
             peer_mss: DEFAULT_MSS,
             rcv_mss: DEFAULT_MSS.min(mss),
+            our_scale: 0,
             scale: None,
+            ecn: ecn::Ecn::default(),
             sack_ok: false,
             timestamps: false,
             ts_recent: 0,
             ts_recent_at: now,
-            sent: VecDeque::new(),
-            marked: false,
-            recovery: Recovery::Open,
+            last_echo: None,
+            board: Scoreboard::default(),
+            loss: Loss::new(params.sysctl.tcp_reordering),
             dup_acks: 0,
-            rtt: Rtt::new(profile),
-            congestion: Congestion::new(profile, mss),
+            rtt: Rtt::new(profile, params.sysctl.rto_min),
+            congestion: Congestion::new(&params, mss, now),
             timeouts: 0,
+            total_timeouts: 0,
             probes: 0,
+            probing_since: None,
             challenged_at: None,
             sent_at: None,
             heard_at: now,
             stalled_since: None,
+            deferred: false,
             fin_received: false,
             orphan: false,
             rtx_timer: None,
@@ -206,7 +236,14 @@ impl Tcb {
             wait_timer: None,
             retransmissions: 0,
             bytes_sent: 0,
+            bytes_resent: 0,
+            bytes_acked: 0,
             bytes_received: 0,
+            segments_out: 0,
+            segments_in: 0,
+            data_segments_out: 0,
+            data_segments_in: 0,
+            out_of_order_in: 0,
             out: Vec::new(),
             notes: Vec::new(),
             params,
@@ -216,6 +253,8 @@ impl Tcb {
     /// Active OPEN: sends a SYN.
     pub(crate) fn connect(now: Instant, params: Params) -> Tcb {
         let mut tcb = Tcb::new(now, params, TcpState::Closed);
+        tcb.our_scale = tcb.choose_scale();
+        tcb.choose_first_window();
         tcb.enter(TcpState::SynSent);
         tcb.send_syn(now);
         tcb
@@ -225,11 +264,7 @@ impl Tcb {
     pub(crate) fn accept(now: Instant, params: Params, syn: &Segment) -> Tcb {
         let mut tcb = Tcb::new(now, params, TcpState::Listen);
         tcb.take_syn(now, syn);
-        if tcb.params.settings.recv_buffer.is_none() {
-            // Linux `tcp_openreq_init_rwin`: whole segments of our own MSS, less the timestamps.
-            let mss = tcb.params.mss as usize - if tcb.timestamps { 12 } else { 0 };
-            tcb.recv_space = 65_535 / mss * mss;
-        }
+        tcb.choose_first_window();
         tcb.enter(TcpState::SynReceived);
         tcb.send_syn(now);
         tcb
@@ -249,7 +284,7 @@ impl Tcb {
     /// Ends the connection here and now.
     fn close(&mut self) {
         self.enter(TcpState::Closed);
-        self.sent.clear();
+        self.board.clear();
         self.stop_timers();
     }
 
@@ -261,11 +296,20 @@ impl Tcb {
     // What the program does.
 
     /// Takes octets to send, as many as there is room for. `more` (`MSG_MORE`): a segment that is not full waits for
-    /// what comes next.
-    pub(crate) fn send(&mut self, now: Instant, data: &Bytes, more: bool) -> usize {
+    /// what comes next. `urgent` (`MSG_OOB`): the last octet is urgent.
+    pub(crate) fn send(&mut self, now: Instant, data: &Bytes, (more, urgent): (bool, bool)) -> usize {
         self.more = more;
+        if self.board.list.is_empty()
+            && self.params.sysctl.tcp_slow_start_after_idle
+            && let Some(at) = self.sent_at
+        {
+            self.congestion.after_idle(now, now - at, self.rtt.rto());
+        }
         let taken = data.len().min(self.send_room());
         self.send_queue.push(data.slice(..taken));
+        if urgent && taken == data.len() {
+            self.mark_urgent();
+        }
         if taken > 0 {
             self.output(now);
         }
@@ -286,18 +330,25 @@ impl Tcb {
         const BUFFER_HEAD: usize = 256;
         self.params.settings.send_buffer.unwrap_or_else(|| {
             let segment_memory = (self.mss() as usize + HEADS).next_power_of_two() + BUFFER_HEAD;
-            let segments = (self.congestion.cwnd / self.mss().max(1)).max(10) as usize;
-            (2 * segments * segment_memory).clamp(16_384, 4 << 20)
+            let segments = self.congestion.cwnd.max(self.loss.reordering + 1).max(10) as usize;
+            let [_, least, most] = self.params.sysctl.tcp_wmem;
+            (2 * segments * segment_memory).max(least).min(most)
         })
     }
 
     /// Whether poll(2) shows the connection as writable: a third of the buffer is free.
     pub(crate) fn writable(&self) -> bool {
-        self.send_room() >= self.send_queue.len() / 2 && self.send_room() > 0
+        let low = self.params.settings.notsent_lowat.unwrap_or(self.params.sysctl.tcp_notsent_lowat);
+        self.send_room() >= self.send_queue.len() / 2 && self.send_room() > 0 && self.unsent() < low
+    }
+
+    /// Octets in the send buffer that were never sent.
+    pub(crate) fn unsent(&self) -> u32 {
+        self.queue_end().since(self.snd_nxt)
     }
 
     pub(crate) fn readable(&self) -> usize {
-        self.recv_queue.len()
+        self.readable_octets()
     }
 
     /// Everything from the peer has come, and its FIN.
@@ -306,11 +357,19 @@ impl Tcb {
     }
 
     pub(crate) fn peek(&self, len: usize) -> Bytes {
-        self.recv_queue.peek(len)
+        let mark = usize::from(self.recv_queue.len() > self.readable());
+        let data = self.recv_queue.peek(self.octets_before_mark(len).saturating_add(mark));
+        data.slice(mark.min(data.len())..)
+    }
+
+    /// Octets that recv(2) may give now, and wait no longer (`SO_RCVLOWAT`).
+    pub(crate) fn recv_low(&self) -> usize {
+        self.params.settings.recv_low as usize
     }
 
     pub(crate) fn recv(&mut self, now: Instant, len: usize) -> Bytes {
-        let data = self.recv_queue.take(len);
+        self.skip_urgent();
+        let data = self.recv_queue.take(self.octets_before_mark(len));
         self.tune_recv_space(now, data.len());
         self.update_window(now, data.len());
         data
@@ -338,13 +397,13 @@ impl Tcb {
     pub(crate) fn release(&mut self, now: Instant, reset: bool) {
         self.orphan = true;
         self.keep_timer = None;
-        let reset = reset || self.recv_queue.len() > 0;
+        let reset = reset || !self.recv_queue.is_empty();
         self.recv_queue.clear();
         match self.state {
             TcpState::Closed | TcpState::SynSent => self.close(),
             TcpState::TimeWait => {}
             _ if reset => self.abort(now),
-            TcpState::FinWait2 => self.wait_timer = Some(now + self.params.settings.fin_timeout),
+            TcpState::FinWait2 => self.wait_in_fin_wait_2(now),
             _ => self.finish(now),
         }
     }
@@ -373,7 +432,14 @@ impl Tcb {
         if let Some(size) = self.params.settings.recv_buffer {
             self.recv_space = size / 2;
         }
-        let idle = self.params.settings.keep_idle;
+        if let Some(clamp) = self.params.settings.window_clamp {
+            self.window_clamp = clamp;
+            self.rcv_ssthresh = self.rcv_ssthresh.min(clamp);
+        }
+        if self.congestion.name() != self.params.congestion().name() {
+            self.congestion.choose(self.params.congestion(), self.params.sysctl.hystart);
+        }
+        let idle = self.params.keep_idle();
         let wanted = self.params.settings.keepalive && self.synchronized();
         // Linux `tcp_sock_set_keepidle_locked`: counted from what was heard last.
         let first = (self.heard_at + idle).max(now);
@@ -417,51 +483,50 @@ impl Tcb {
         self.snd_una
     }
 
-    fn synchronized(&self) -> bool {
+    /// Whether connect(2) may take its place: it is in TIME-WAIT for over a second, and timestamps tell old segments
+    /// from new ones (RFC 6191).
+    pub(crate) fn may_be_replaced(&self, now: Instant) -> bool {
+        self.state == TcpState::TimeWait
+            && self.timestamps
+            && now - self.ts_recent_at > Duration::from_secs(1)
+    }
+
+    pub(crate) fn synchronized(&self) -> bool {
         !matches!(self.state, TcpState::Closed | TcpState::Listen | TcpState::SynSent | TcpState::SynReceived)
     }
 
-    pub(crate) fn snapshot(&self) -> TcbSnapshot {
-        TcbSnapshot {
-            iss: self.params.iss.0,
-            snd_una: self.snd_una.0,
-            snd_nxt: self.snd_nxt.0,
-            snd_wnd: self.snd_wnd,
-            irs: self.irs.0,
-            rcv_nxt: self.rcv_nxt.0,
-            rcv_wnd: self.rcv_adv.since(self.rcv_nxt),
-            cwnd: self.congestion.cwnd,
-            ssthresh: self.congestion.ssthresh,
-            srtt: self.rtt.srtt,
-            rttvar: self.rtt.rttvar,
-            rto: self.rtt.rto(),
-            backoff: self.rtt.backoff,
-            dup_acks: self.dup_acks,
-            in_recovery: !matches!(self.recovery, Recovery::Open),
-            sacked: self.sacked_ranges(),
-            out_of_order: self.out_of_order.ranges().iter().map(|(l, r)| (l.0, r.0)).collect(),
-            snd_mss: self.mss(),
-            rcv_mss: self.rcv_mss,
-            window_scale: self.scale,
-            sack_permitted: self.sack_ok,
-            timestamps: self.timestamps,
-            retransmissions: self.retransmissions,
-            bytes_sent: self.bytes_sent,
-            bytes_received: self.bytes_received,
+    /// `TCP_DEFER_ACCEPT`: the third segment of the handshake is not enough, there must be data. So many
+    /// retransmissions of the SYN,ACK cover the time that the program gave (Linux `secs_to_retrans`).
+    pub(super) fn defer_retries(&self) -> u32 {
+        let mut covered = 0;
+        let mut retries = 0;
+        let mut timeout = 1;
+        while covered < self.params.settings.defer_accept && retries < 255 {
+            covered += timeout;
+            timeout = (2 * timeout).min(120);
+            retries += 1;
+        }
+        retries
+    }
+
+    /// `TCP_QUICKACK`.
+    pub(crate) fn set_quick_ack(&mut self, now: Instant, on: bool) {
+        self.acks.ping_pong = !on;
+        if on && self.ack_timer.is_some() {
+            self.acks.now = true;
+            self.output(now);
         }
     }
 
-    pub(crate) fn timers(&self) -> Vec<TimerSnapshot> {
-        let wait = if self.state == TcpState::TimeWait { TimerKind::TimeWait } else { TimerKind::FinWait2 };
-        [
-            (TimerKind::Retransmission, self.rtx_timer),
-            (TimerKind::Persist, self.persist_timer),
-            (TimerKind::DelayedAck, self.ack_timer),
-            (TimerKind::KeepAlive, self.keep_timer),
-            (wait, self.wait_timer),
-        ]
-        .into_iter()
-        .filter_map(|(kind, at)| at.map(|deadline| TimerSnapshot { kind, deadline }))
-        .collect()
+    pub(crate) fn quick_ack(&self) -> bool {
+        !self.acks.ping_pong
+    }
+
+    pub(crate) fn window_clamp(&self) -> u32 {
+        self.window_clamp
+    }
+
+    pub(crate) fn congestion_name(&self) -> &'static str {
+        self.congestion.name()
     }
 }

@@ -16,6 +16,9 @@ pub(crate) struct Flags {
     pub(crate) rst: bool,
     pub(crate) psh: bool,
     pub(crate) ack: bool,
+    pub(crate) urg: bool,
+    pub(crate) ece: bool,
+    pub(crate) cwr: bool,
 }
 
 /// A segment without its ports.
@@ -27,6 +30,11 @@ pub(crate) struct Segment {
     pub(crate) flags: Flags,
     /// The window field as it stands in the header, not scaled.
     pub(crate) window: u16,
+    /// The urgent pointer; means something only with the URG bit.
+    pub(crate) urgent: u16,
+    /// The ECN field of its IP header (RFC 3168 5): routers may mark it, and one has.
+    pub(crate) capable: bool,
+    pub(crate) congested: bool,
     pub(crate) options: Options,
     pub(crate) payload: Payload,
 }
@@ -48,6 +56,15 @@ impl Payload {
 
     pub(crate) fn len(&self) -> usize {
         self.len
+    }
+
+    /// The octet at this place.
+    pub(crate) fn octet(&self, mut index: usize) -> Option<u8> {
+        self.pieces.iter().find_map(|piece| {
+            let found = piece.get(index).copied();
+            index = index.saturating_sub(piece.len());
+            found
+        })
     }
 
     fn copy_to(&self, out: &mut [u8]) {
@@ -97,12 +114,18 @@ impl Segment {
             rst: packet.rst(),
             psh: packet.psh(),
             ack: packet.ack(),
+            urg: packet.urg(),
+            ece: packet.ece(),
+            cwr: packet.cwr(),
         };
         Some(Segment {
             seq: Seq(packet.seq_number().0 as u32),
             ack: Seq(packet.ack_number().0 as u32),
             flags,
             window: packet.window_len(),
+            urgent: packet.urgent_at(),
+            capable: false,
+            congested: false,
             options: Options::parse(packet.options()),
             payload: bytes.slice(usize::from(packet.header_len())..).into(),
         })
@@ -128,8 +151,11 @@ impl Segment {
         packet.set_rst(self.flags.rst);
         packet.set_psh(self.flags.psh);
         packet.set_ack(self.flags.ack);
+        packet.set_urg(self.flags.urg);
+        packet.set_ece(self.flags.ece);
+        packet.set_cwr(self.flags.cwr);
         packet.set_window_len(self.window);
-        packet.set_urgent_at(0);
+        packet.set_urgent_at(self.urgent);
         self.options.emit(packet.options_mut());
         self.payload.copy_to(packet.payload_mut());
         packet.fill_checksum(&IpAddress::from(from.ip()), &IpAddress::from(to.ip()));

@@ -1,11 +1,14 @@
 //! One TCB under a hand-written peer, and two TCBs back to back: what needs chosen sequence numbers.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::options::Options;
 use super::{Fail, Flags, Note, Params, Segment, Seq, Settings, Tcb};
 use crate::host::Profile;
 use crate::snapshot::TcpState;
+use crate::sysctl::Sysctl;
 use crate::time::Instant;
 
 const T0: Instant = Instant::ZERO;
@@ -14,7 +17,16 @@ const IRS: Seq = Seq(1000);
 const ISS: Seq = Seq(5000);
 
 fn params(iss: Seq) -> Params {
-    Params { profile: Profile::Linux, iss, timestamp_offset: 0, mss: 1460, settings: Settings::default() }
+    Params {
+        profile: Profile::Linux,
+        sysctl: Arc::new(Sysctl::of(Profile::Linux)),
+        iss,
+        timestamp_offset: 0,
+        mss: 1460,
+        path_mtu: 1500,
+        headers: 40,
+        settings: Settings::default(),
+    }
 }
 
 /// Carries segments to and fro until both are silent.
@@ -46,7 +58,7 @@ fn sequence_numbers_wrap() {
     let data: Vec<u8> = (0..300_000u32).map(|i| (i % 251) as u8).collect();
     let (mut sent, mut got) = (0, Vec::new());
     while got.len() < data.len() {
-        sent += a.send(T0, &Bytes::copy_from_slice(&data[sent..]), false);
+        sent += a.send(T0, &Bytes::copy_from_slice(&data[sent..]), (false, false));
         exchange(T0, &mut a, &mut b);
         got.extend_from_slice(&b.recv(T0, usize::MAX));
         exchange(T0, &mut a, &mut b);
@@ -85,7 +97,14 @@ impl Alone {
 
     fn segment(seq: u32, ack: u32, flags: &str, data: &'static [u8]) -> Segment {
         let has = |c: char| flags.contains(c);
-        let flags = Flags { fin: has('F'), syn: has('S'), rst: has('R'), psh: has('P'), ack: has('A') };
+        let flags = Flags {
+            fin: has('F'),
+            syn: has('S'),
+            rst: has('R'),
+            psh: has('P'),
+            ack: has('A'),
+            ..Flags::default()
+        };
         Segment {
             seq: Seq(seq),
             ack: Seq(ack),
@@ -104,7 +123,7 @@ impl Alone {
     fn sends(&mut self) -> Option<(String, u32, u32)> {
         assert!(self.tcb.out.len() <= 1, "{:?}", self.tcb.out);
         let segment = self.tcb.out.pop()?;
-        let Flags { fin, syn, rst, psh, ack } = segment.flags;
+        let Flags { fin, syn, rst, psh, ack, .. } = segment.flags;
         let names = [(syn, 'S'), (fin, 'F'), (rst, 'R'), (psh, 'P'), (ack, 'A')];
         let flags = names.into_iter().filter(|(on, _)| *on).map(|(_, name)| name).collect();
         Some((flags, segment.seq.0, segment.ack.0))
@@ -256,7 +275,7 @@ fn a_wrong_ack_of_our_syn_is_reset() {
 fn a_window_smaller_than_a_segment_waits_for_the_persist_timer() {
     let mut c = Alone::new();
     c.tcb.on_segment(T0, &Segment { window: 100, ..Alone::segment(1001, 5001, "A", b"") });
-    c.tcb.send(T0, &Bytes::from(vec![1; 3000]), false);
+    c.tcb.send(T0, &Bytes::from(vec![1; 3000]), (false, false));
     assert_eq!(c.sends(), None, "no silly window");
     let at = c.tcb.deadline().expect("the persist timer runs");
     c.tcb.on_timers(at);

@@ -1,7 +1,8 @@
-//! What happens when a connection's timers run out (RFC 6298 5, RFC 9293 3.8).
+//! What happens when a connection's timers run out (RFC 6298 5, RFC 8985 7, RFC 9293 3.8).
 
 use core::time::Duration;
 
+use super::rtt::MAX_RTO;
 use super::segment::{Flags, Payload};
 use super::{Fail, Note, Tcb};
 use crate::event::TimerKind;
@@ -9,19 +10,49 @@ use crate::host::Profile;
 use crate::snapshot::TcpState;
 use crate::time::Instant;
 
-/// Linux `TCP_DELACK_MIN`; RFC 1122 4.2.3.2 allows 500 ms.
-pub(super) const DELAYED_ACK: Duration = Duration::from_millis(40);
-/// Linux `tcp_synack_retries`.
-const SYN_ACK_RETRIES: u32 = 5;
-/// Linux `tcp_retries2`.
-const RETRIES: u32 = 15;
-/// Linux `tcp_orphan_retries`: nobody waits for the answer.
-const ORPHAN_RETRIES: u32 = 8;
+/// What the one timer of the retransmission queue is about, as in Linux.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RtxTimer {
+    Rto,
+    /// A tail loss probe (RFC 8985 7).
+    Probe,
+    /// RACK waits for a segment that may only be late.
+    Reordering,
+}
+
+/// The timers that can run, for snapshots and events.
+pub(crate) const KINDS: [TimerKind; 8] = [
+    TimerKind::Retransmission,
+    TimerKind::LossProbe,
+    TimerKind::Reordering,
+    TimerKind::Persist,
+    TimerKind::DelayedAck,
+    TimerKind::KeepAlive,
+    TimerKind::TimeWait,
+    TimerKind::FinWait2,
+];
 
 impl Tcb {
+    /// The deadline of each timer, in the order of [`KINDS`].
+    pub(crate) fn deadlines(&self) -> [Option<Instant>; 8] {
+        let rtx = |kind| self.rtx_timer.filter(|(k, _)| *k == kind).map(|(_, at)| at);
+        let time_wait = self.state == TcpState::TimeWait;
+        [
+            rtx(RtxTimer::Rto),
+            rtx(RtxTimer::Probe),
+            rtx(RtxTimer::Reordering),
+            self.persist_timer,
+            self.ack_timer,
+            self.keep_timer,
+            self.wait_timer.filter(|_| time_wait),
+            self.wait_timer.filter(|_| !time_wait),
+        ]
+    }
+
     /// The earliest timer.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        [self.rtx_timer, self.persist_timer, self.ack_timer, self.keep_timer, self.wait_timer]
+        let rtx = self.rtx_timer.map(|(_, at)| at);
+        [rtx, self.persist_timer, self.ack_timer, self.keep_timer, self.wait_timer]
             .into_iter()
             .flatten()
             .min()
@@ -38,12 +69,18 @@ impl Tcb {
         }
         if due(&mut self.ack_timer, now) {
             self.notes.push(Note::Timer(TimerKind::DelayedAck));
-            // Linux `tcp_delack_timer_handler`: the guess that an answer would come was wrong.
-            self.acks.ping_pong = false;
-            self.acks.now = true;
+            self.on_ack_timer();
         }
-        if due(&mut self.rtx_timer, now) {
-            self.on_retransmission_timer(now);
+        if let Some((kind, _)) = self.rtx_timer.filter(|(_, at)| *at <= now) {
+            self.rtx_timer = None;
+            match kind {
+                RtxTimer::Rto => self.on_retransmission_timer(now),
+                RtxTimer::Probe => self.on_probe_timer(now),
+                RtxTimer::Reordering => {
+                    self.notes.push(Note::Timer(TimerKind::Reordering));
+                    self.on_reordering_timer(now);
+                }
+            }
         }
         if due(&mut self.persist_timer, now) {
             self.on_persist_timer(now);
@@ -73,12 +110,42 @@ impl Tcb {
         }
     }
 
+    /// The retransmission timer runs out after this time; sooner, if `TCP_USER_TIMEOUT` ends before (Linux
+    /// `tcp_clamp_rto_to_user_timeout`).
+    pub(super) fn set_rtx_timer(&mut self, now: Instant, after: Duration) {
+        self.rtx_timer = Some((RtxTimer::Rto, now + after));
+    }
+
+    /// Linux `tcp_rearm_rto`, RFC 6298 (5.2), (5.3).
+    pub(super) fn rearm_rto(&mut self, now: Instant) {
+        if self.board.list.is_empty() {
+            self.rtx_timer = None;
+            return;
+        }
+        let mut rto = self.rtt.rto();
+        if matches!(self.rtx_timer, Some((RtxTimer::Probe | RtxTimer::Reordering, _))) {
+            rto = self.rto_left(now).unwrap_or(rto).max(Duration::from_micros(1));
+        }
+        self.set_rtx_timer(now, rto);
+    }
+
+    /// Something was acknowledged (Linux `tcp_set_xmit_timer`).
+    pub(super) fn restart_rtx_timer(&mut self, now: Instant) {
+        if !self.schedule_probe(now, true) {
+            self.rearm_rto(now);
+        }
+    }
+
+    pub(super) fn reordering_timer_runs(&self) -> bool {
+        matches!(self.rtx_timer, Some((RtxTimer::Reordering, _)))
+    }
+
     /// RFC 6298 (5.1) and the persist timer of RFC 9293 3.8.6.1: never both.
     pub(super) fn set_send_timers(&mut self, now: Instant) {
-        if !self.sent.is_empty() {
+        if !self.board.list.is_empty() {
             self.persist_timer = None;
             if self.rtx_timer.is_none() {
-                self.rtx_timer = Some(now + self.rtt.rto());
+                self.set_rtx_timer(now, self.rtt.rto());
             }
             return;
         }
@@ -92,46 +159,93 @@ impl Tcb {
         }
     }
 
+    /// How many time-outs in a row the state bears.
     fn retries(&self) -> u32 {
+        let sysctl = &self.params.sysctl;
         match self.state {
-            TcpState::SynSent => self.params.settings.syn_retries,
-            TcpState::SynReceived => SYN_ACK_RETRIES,
-            _ if self.orphan => ORPHAN_RETRIES,
-            _ => RETRIES,
+            TcpState::SynSent => {
+                self.params.settings.syn_retries.unwrap_or(sysctl.tcp_syn_retries)
+                    + sysctl.tcp_syn_linear_timeouts
+            }
+            TcpState::SynReceived => self
+                .params
+                .settings
+                .syn_retries
+                .unwrap_or(sysctl.tcp_synack_retries)
+                .max(self.defer_retries()),
+            _ if self.orphan => sysctl.tcp_orphan_retries,
+            _ => sysctl.tcp_retries2,
         }
     }
 
-    /// RFC 6298 (5.4) to (5.7).
+    /// Retransmissions went unanswered for too long (Linux `retransmits_timed_out`): as long as so many time-outs would
+    /// take that begin at the least RTO, whatever the RTO of this connection is.
+    fn has_timed_out(&self, now: Instant) -> bool {
+        let limit = self.params.settings.user_timeout;
+        if !self.synchronized() {
+            return self.timeouts >= self.retries();
+        }
+        if !limit.is_zero() {
+            return self.timeouts > 0 && self.stalled_since.is_some_and(|since| now - since >= limit);
+        }
+        if self.params.profile == Profile::Rfc {
+            return self.timeouts >= self.retries();
+        }
+        let retries = self.retries();
+        let base = Duration::from_millis(200);
+        let doubling = (MAX_RTO.as_millis() / base.as_millis()).ilog2();
+        let mut model = base * ((2u32 << retries.min(doubling)) - 1);
+        model += MAX_RTO * retries.saturating_sub(doubling);
+        self.timeouts > 0 && self.loss.resent_since.is_some_and(|since| now - since >= model)
+    }
+
+    /// RFC 6298 (5.4) to (5.7), Linux `tcp_retransmit_timer`.
     fn on_retransmission_timer(&mut self, now: Instant) {
-        if self.sent.is_empty() {
+        if self.board.list.is_empty() {
             return;
         }
         self.notes.push(Note::Timer(TimerKind::Retransmission));
-        let limit = self.params.settings.user_timeout;
-        let too_long = !limit.is_zero()
-            && self.synchronized()
-            && self.stalled_since.is_some_and(|since| now - since >= limit);
-        if self.timeouts >= self.retries() || too_long {
+        // A peer that has closed its window is alive: it is asked again and again, as in the persist state.
+        let closed = self.snd_wnd == 0 && self.synchronized() && !self.orphan;
+        let silent = now - self.heard_at > 2 * MAX_RTO;
+        if closed && silent && self.has_timed_out(now) || !closed && self.has_timed_out(now) {
             return self.fail(Fail::TimedOut { transmissions: self.timeouts + 1 });
         }
-        self.timeouts += 1;
-        self.rtt.backoff += 1;
         if self.synchronized() {
-            self.on_timeout_for_recovery();
+            self.on_timeout_for_recovery(now);
         }
-        self.resend(now, 0);
-        self.rtx_timer = Some(now + self.rtt.rto());
-        // Linux `tcp_clamp_rto_to_user_timeout`: the end comes when the option says, not with the next try.
-        if let Some(since) = self.stalled_since.filter(|_| !limit.is_zero() && self.synchronized()) {
-            self.rtx_timer = self.rtx_timer.map(|at| at.min(since + limit));
+        self.timeouts += 1;
+        self.total_timeouts += 1;
+        if self.synchronized() {
+            if !self.resend(now, 0) {
+                self.resend_uncounted(now, 0);
+            }
+        } else if !self.deferred || self.timeouts >= self.defer_retries() {
+            self.resend_uncounted(now, 0);
+        }
+        let linear =
+            self.state == TcpState::SynSent && self.timeouts <= self.params.sysctl.tcp_syn_linear_timeouts;
+        if !linear {
+            self.rtt.backoff += 1;
+        }
+        self.set_rtx_timer(now, self.rtt.rto());
+        // The end comes when the option says, not with the next try.
+        let limit = self.params.settings.user_timeout;
+        if let Some(since) = self.stalled_since.filter(|_| !limit.is_zero() && self.synchronized())
+            && let Some((_, at)) = &mut self.rtx_timer
+        {
+            *at = (*at).min(since + limit).max(now + Duration::from_micros(1));
         }
     }
 
     /// The window is closed (or the queue is corked) and nothing is in flight: sends what fits, else asks.
     fn on_persist_timer(&mut self, now: Instant) {
         self.notes.push(Note::Timer(TimerKind::Persist));
-        let limit = if self.orphan { ORPHAN_RETRIES } else { RETRIES };
-        if self.probes > limit {
+        let sysctl = &self.params.sysctl;
+        let most = if self.orphan { sysctl.tcp_orphan_retries } else { sysctl.tcp_retries2 };
+        let limit = self.params.settings.user_timeout;
+        let too_long = !limit.is_zero() && self.probing_since.is_some_and(|since| now - since >= limit);
+        if self.probes > most || too_long {
             return self.fail(Fail::TimedOut { transmissions: self.probes });
         }
         let room = (self.snd_una + self.snd_wnd).since(self.snd_nxt);
@@ -145,8 +259,13 @@ impl Tcb {
         }
         self.send_probe(now);
         self.probes += 1;
+        self.probing_since.get_or_insert(now);
         self.rtt.backoff += 1;
-        self.persist_timer = Some(now + self.rtt.rto());
+        let mut at = now + self.rtt.rto();
+        if let Some(since) = self.probing_since.filter(|_| !limit.is_zero()) {
+            at = at.min(since + limit).max(now + Duration::from_micros(1));
+        }
+        self.persist_timer = Some(at);
     }
 
     /// Linux's window probe: an old sequence number and no data, which must be answered.
@@ -157,18 +276,29 @@ impl Tcb {
 
     /// RFC 9293 3.8.4.
     fn on_keepalive_timer(&mut self, now: Instant) {
-        let settings = &self.params.settings;
-        if !settings.keepalive || !self.synchronized() || self.state == TcpState::TimeWait {
+        if !self.params.settings.keepalive || !self.synchronized() || self.state == TcpState::TimeWait {
             return;
         }
-        let idle_until = self.heard_at + settings.keep_idle;
-        let (interval, count) = (settings.keep_interval, settings.keep_count);
-        if !self.sent.is_empty() || idle_until > now {
-            self.keep_timer = Some(idle_until.max(now + interval));
+        let (idle, interval, count) =
+            (self.params.keep_idle(), self.params.keep_interval(), self.params.keep_count());
+        let quiet_until = self.heard_at + idle;
+        if !self.board.list.is_empty() || self.has_unsent() {
+            self.keep_timer = Some(now + idle);
+            return;
+        }
+        if quiet_until > now {
+            self.keep_timer = Some(quiet_until);
             return;
         }
         self.notes.push(Note::Timer(TimerKind::KeepAlive));
-        if self.probes >= count {
+        let limit = self.params.settings.user_timeout;
+        let over = if limit.is_zero() {
+            self.probes >= count
+        } else {
+            // RFC 5482: the user time-out overrides the count of probes.
+            now - self.heard_at >= limit && self.probes > 0
+        };
+        if over {
             let flags = Flags { rst: true, ack: true, ..Flags::default() };
             self.push_segment(now, self.snd_nxt, flags, Payload::default());
             return self.fail(Fail::TimedOut { transmissions: self.probes });
@@ -176,6 +306,14 @@ impl Tcb {
         self.probes += 1;
         self.send_probe(now);
         self.keep_timer = Some(now + interval);
+    }
+
+    /// FIN-WAIT-2 of an orphan: for so long the peer may still finish (`TCP_LINGER2`).
+    pub(super) fn wait_in_fin_wait_2(&mut self, now: Instant) {
+        match self.params.fin_timeout() {
+            Some(time) => self.wait_timer = Some(now + time),
+            None => self.abort(now),
+        }
     }
 }
 
