@@ -8,10 +8,11 @@ use std::net::IpAddr;
 
 use axum::http::{
     HeaderMap, HeaderName,
-    header::{HOST, ORIGIN},
+    header::{AUTHORIZATION, HOST, ORIGIN, SEC_WEBSOCKET_PROTOCOL},
 };
+use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 
-use crate::options::{ServeOptions, is_loopback};
+use crate::{options::is_loopback, settings::Settings};
 
 /// Why a WebSocket is not opened. The text goes to the client with 403.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -31,17 +32,29 @@ pub(crate) enum Refusal {
     NoOrigin,
 }
 
-pub(crate) fn check(headers: &HeaderMap, options: &ServeOptions) -> Result<(), Refusal> {
+impl Refusal {
+    /// For the metrics.
+    pub(crate) fn label(&self) -> &'static str {
+        match self {
+            Refusal::Header(_) => "headers",
+            Refusal::Host(_) => "host",
+            Refusal::Origin { .. } | Refusal::NoOrigin => "origin",
+        }
+    }
+}
+
+/// `listen` is the address that the relay listens on.
+pub(crate) fn check(headers: &HeaderMap, options: &Settings, listen: IpAddr) -> Result<(), Refusal> {
     let host = single(headers, HOST)?.ok_or(Refusal::Header(HOST))?;
     let (name, _) = split_authority(&host).ok_or(Refusal::Header(HOST))?;
-    if !is_known(name, options) {
+    if !is_known(name, options, listen) {
         return Err(Refusal::Host(name.to_owned()));
     }
     match single(headers, ORIGIN)? {
         None if options.require_origin => Err(Refusal::NoOrigin),
         None => Ok(()),
         Some(origin) if is_same(&origin, &host) => Ok(()),
-        Some(origin) if options.allow_origin.iter().any(|o| o.eq_ignore_ascii_case(&origin)) => Ok(()),
+        Some(origin) if options.origins.iter().any(|o| o.eq_ignore_ascii_case(&origin)) => Ok(()),
         Some(origin) => Err(Refusal::Origin { origin, host }),
     }
 }
@@ -80,13 +93,13 @@ fn split_authority(text: &str) -> Option<(&str, Option<u16>)> {
 }
 
 /// Names by which this relay is known. Rebinding needs a name, so on a listener that others reach every address will do.
-fn is_known(name: &str, options: &ServeOptions) -> bool {
+fn is_known(name: &str, options: &Settings, listen: IpAddr) -> bool {
     let plain = name.strip_suffix('.').unwrap_or(name);
     match name.parse::<IpAddr>() {
-        Ok(address) => is_loopback(address) || !is_loopback(options.listen.ip()),
+        Ok(address) => is_loopback(address) || !is_loopback(listen),
         Err(_) => {
             plain.eq_ignore_ascii_case("localhost")
-                || options.host.iter().any(|h| h.eq_ignore_ascii_case(plain))
+                || options.hosts.iter().any(|h| h.eq_ignore_ascii_case(plain))
         }
     }
 }
@@ -106,9 +119,83 @@ fn is_same(origin: &str, host: &str) -> bool {
     }
 }
 
+/// What a request says about its class code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Code {
+    /// Nothing.
+    None,
+    /// It is this one.
+    Given(String),
+}
+
+/// A browser can give no header of its own, but subprotocols: `socketlab-token.CODE`. Other clients may use
+/// `Authorization`: `Bearer CODE`, or `Basic` with the code as the password. Never the address: that is logged and
+/// shared.
+pub(crate) fn code(headers: &HeaderMap) -> Code {
+    let offered = headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter().filter_map(|value| value.to_str().ok());
+    let offered = offered.flat_map(|list| list.split(','));
+    for protocol in offered {
+        if let Some(code) = protocol.trim().strip_prefix(TOKEN_PROTOCOL) {
+            return Code::Given(code.to_owned());
+        }
+    }
+    let authorization = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    match authorization.and_then(|value| value.split_once(' ')) {
+        Some((scheme, code)) if scheme.eq_ignore_ascii_case("bearer") => Code::Given(code.trim().to_owned()),
+        Some((scheme, packed)) if scheme.eq_ignore_ascii_case("basic") => {
+            let plain = BASE64.decode(packed.trim()).ok().and_then(|octets| String::from_utf8(octets).ok());
+            let code = plain.and_then(|plain| plain.split_once(':').map(|(_, code)| code.to_owned()));
+            Code::Given(code.unwrap_or_default())
+        }
+        _ => Code::None,
+    }
+}
+
+/// Before the code in a subprotocol.
+const TOKEN_PROTOCOL: &str = "socketlab-token.";
+
+/// The subprotocol to answer with: the first that was offered and is not a code. A browser that offered some fails the
+/// connection when none is chosen, or one that it did not offer; an answer must not repeat a code.
+pub(crate) fn subprotocol(headers: &HeaderMap) -> Option<String> {
+    let offered = headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter().filter_map(|value| value.to_str().ok());
+    let offered: Vec<&str> = offered.flat_map(|list| list.split(',')).map(str::trim).collect();
+    let first = offered.iter().find(|protocol| !protocol.starts_with(TOKEN_PROTOCOL)).or(offered.first())?;
+    (!first.is_empty()).then(|| (*first).to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::options::ServeOptions;
+
+    fn settings(options: &ServeOptions) -> Settings {
+        Settings::load(options, &socketlab_policy::Policy::default(), None).unwrap()
+    }
+
+    fn check(headers: &HeaderMap, options: &ServeOptions) -> Result<(), Refusal> {
+        super::check(headers, &settings(options), options.listen.ip())
+    }
+
+    #[test]
+    fn a_code_comes_as_a_subprotocol_or_in_authorization_and_is_not_repeated() {
+        let mut headers = HeaderMap::new();
+        assert_eq!((code(&headers), subprotocol(&headers)), (Code::None, None));
+        let given = Code::Given("kiva-2026".into());
+        headers.insert(SEC_WEBSOCKET_PROTOCOL, "wisp-v2, socketlab-token.kiva-2026".parse().unwrap());
+        assert_eq!((code(&headers), subprotocol(&headers)), (given.clone(), Some("wisp-v2".into())));
+        headers.insert(SEC_WEBSOCKET_PROTOCOL, "socketlab-token.kiva-2026, wisp-v2".parse().unwrap());
+        assert_eq!((code(&headers), subprotocol(&headers)), (given.clone(), Some("wisp-v2".into())));
+        headers.insert(SEC_WEBSOCKET_PROTOCOL, "wisp-v2, other".parse().unwrap());
+        assert_eq!((code(&headers), subprotocol(&headers)), (Code::None, Some("wisp-v2".into())));
+        let mut headers = HeaderMap::new();
+        // printf 'anybody:kiva-2026' | base64
+        for value in ["Bearer kiva-2026", "bearer  kiva-2026", "Basic YW55Ym9keTpraXZhLTIwMjY="] {
+            headers.insert(AUTHORIZATION, value.parse().unwrap());
+            assert_eq!(code(&headers), given, "{value}");
+        }
+        headers.insert(AUTHORIZATION, "Basic %%%".parse().unwrap());
+        assert_eq!(code(&headers), Code::Given(String::new()));
+    }
 
     fn checked(listen: &str, host: &str, origin: Option<&str>) -> Result<(), Refusal> {
         let options = ServeOptions {

@@ -1,30 +1,43 @@
-//! Routes, and the headers that every answer carries.
+//! Routes, who is let in, and the headers that every answer carries.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 use axum::{
     Router,
-    extract::{ConnectInfo, Path, Request, State, WebSocketUpgrade},
+    extract::{
+        ConnectInfo, Path, Request, State, WebSocketUpgrade, ws::rejection::WebSocketUpgradeRejection,
+    },
     http::{
         HeaderMap, HeaderName, HeaderValue, StatusCode,
-        header::{REFERRER_POLICY, SEC_WEBSOCKET_PROTOCOL, X_CONTENT_TYPE_OPTIONS},
+        header::{REFERRER_POLICY, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS},
     },
     middleware::{Next, from_fn},
     response::{IntoResponse, Response},
     routing::{any, get},
 };
-use tokio::sync::OwnedSemaphorePermit;
 
-use crate::{Shared, assets, guard, lan, relay, wsproxy};
-
-/// Octets in a message at most. epoxy-tls sends 267 KB for one large POST; libcurl.js 65,541.
-pub(crate) const MAX_MESSAGE: usize = 1024 * 1024;
+use crate::{
+    Shared, accept, assets,
+    guard::{self, Code},
+    lan,
+    meter::ConnectionPermit,
+    relay::{self, Visitor},
+    settings::{Profile, Settings},
+    wsproxy,
+};
 
 const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
+const PERMISSIONS_POLICY: HeaderName = HeaderName::from_static("permissions-policy");
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 pub(crate) fn router(shared: Arc<Shared>) -> Router {
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
         .route("/wisp/", any(wisp))
         .route("/wsproxy/{target}", any(proxy))
         .route("/lan/{room}", any(shared_lan))
@@ -33,26 +46,46 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .with_state(shared)
 }
 
+/// Whether a load balancer should send anybody here.
+pub(crate) async fn ready(State(shared): State<Arc<Shared>>) -> Response {
+    match shared.drain.is_cancelled() || shared.stop.is_cancelled() {
+        false => "ready\n".into_response(),
+        true => (StatusCode::SERVICE_UNAVAILABLE, "being stopped\n").into_response(),
+    }
+}
+
 async fn headers(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    headers.insert(RESOURCE_POLICY, HeaderValue::from_static("same-origin"));
+    for (name, value) in [
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (REFERRER_POLICY, "no-referrer"),
+        (RESOURCE_POLICY, "same-origin"),
+        (OPENER_POLICY, "same-origin"),
+        (X_FRAME_OPTIONS, "DENY"),
+        (PERMISSIONS_POLICY, "camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
     response
 }
+
+type Upgrade = Result<WebSocketUpgrade, WebSocketUpgradeRejection>;
 
 async fn wisp(
     State(shared): State<Arc<Shared>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
-    upgrade: Result<WebSocketUpgrade, axum::extract::ws::rejection::WebSocketUpgradeRejection>,
+    upgrade: Upgrade,
 ) -> Response {
-    match admit(&shared, peer, &headers, upgrade, "Wisp") {
-        Ok((upgrade, permit)) => upgrade.on_upgrade(move |socket| async move {
-            relay::run(Arc::clone(&shared), peer, socket).await;
-            drop(permit);
-        }),
+    let offered = guard::subprotocol(&headers);
+    // Any subprotocol marks version 2; a client of version 2 can still say who it is after the upgrade.
+    let admitted = admit(&shared, peer.ip(), &headers, upgrade, "Wisp", offered.is_some());
+    match admitted {
+        Ok(Admitted { upgrade, peer, profile, permit }) => {
+            let visitor = Visitor { peer, profile, version2: offered.is_some(), permit };
+            upgrade.on_upgrade(move |socket| relay::run(shared, visitor, socket))
+        }
         Err(response) => *response,
     }
 }
@@ -62,13 +95,13 @@ async fn proxy(
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     Path(target): Path<String>,
     headers: HeaderMap,
-    upgrade: Result<WebSocketUpgrade, axum::extract::ws::rejection::WebSocketUpgradeRejection>,
+    upgrade: Upgrade,
 ) -> Response {
-    match admit(&shared, peer, &headers, upgrade, "wsproxy") {
-        Ok((upgrade, permit)) => upgrade.on_upgrade(move |socket| async move {
-            wsproxy::run(Arc::clone(&shared), peer, target, socket).await;
-            drop(permit);
-        }),
+    match admit(&shared, peer.ip(), &headers, upgrade, "wsproxy", false) {
+        Ok(Admitted { upgrade, peer, profile: Some(profile), permit }) => {
+            upgrade.on_upgrade(move |socket| wsproxy::run(shared, peer, profile, permit, target, socket))
+        }
+        Ok(_) => StatusCode::UNAUTHORIZED.into_response(),
         Err(response) => *response,
     }
 }
@@ -78,10 +111,10 @@ async fn shared_lan(
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     Path(room): Path<String>,
     headers: HeaderMap,
-    upgrade: Result<WebSocketUpgrade, axum::extract::ws::rejection::WebSocketUpgradeRejection>,
+    upgrade: Upgrade,
 ) -> Response {
-    match admit(&shared, peer, &headers, upgrade, "lan") {
-        Ok((upgrade, permit)) => upgrade.on_upgrade(move |socket| async move {
+    match admit(&shared, peer.ip(), &headers, upgrade, "lan", false) {
+        Ok(Admitted { upgrade, permit, .. }) => upgrade.on_upgrade(move |socket| async move {
             lan::run(Arc::clone(&shared), peer, room, socket).await;
             drop(permit);
         }),
@@ -89,35 +122,108 @@ async fn shared_lan(
     }
 }
 
-/// Origin, Host and the number of connections; then how the WebSocket is set up.
+/// Somebody who may open a WebSocket.
+struct Admitted {
+    upgrade: WebSocketUpgrade,
+    peer: IpAddr,
+    profile: Option<Arc<Profile>>,
+    permit: ConnectionPermit,
+}
+
+/// Origin, Host, the class code and the number of connections; then how the WebSocket is set up.
 fn admit(
     shared: &Shared,
-    peer: SocketAddr,
+    peer: IpAddr,
     headers: &HeaderMap,
-    upgrade: Result<WebSocketUpgrade, axum::extract::ws::rejection::WebSocketUpgradeRejection>,
+    upgrade: Upgrade,
     what: &str,
-) -> Result<(WebSocketUpgrade, OwnedSemaphorePermit), Box<Response>> {
-    if let Err(refusal) = guard::check(headers, &shared.options) {
-        tracing::warn!(%peer, what, %refusal, "turned away");
-        return Err(Box::new((StatusCode::FORBIDDEN, format!("{refusal}\n")).into_response()));
+    can_say_later: bool,
+) -> Result<Admitted, Box<Response>> {
+    let settings = Arc::clone(&shared.settings.borrow());
+    let forwarded = headers.get(FORWARDED_FOR).and_then(|value| value.to_str().ok());
+    let peer = accept::client(peer, forwarded, &settings.proxies);
+    let refuse = |status: StatusCode, label: &'static str, text: String| {
+        tracing::warn!(%peer, what, why = text, "turned away");
+        shared.metrics.refuse(label);
+        Box::new((status, format!("{text}\n")).into_response())
+    };
+    if let Err(refusal) = guard::check(headers, &settings, shared.address.ip()) {
+        return Err(refuse(StatusCode::FORBIDDEN, refusal.label(), refusal.to_string()));
     }
     let upgrade = upgrade.map_err(|rejection| Box::new(rejection.into_response()))?;
-    let Ok(permit) = Arc::clone(&shared.connections).try_acquire_owned() else {
-        let most = shared.options.max_connections;
-        tracing::warn!(%peer, what, most, "turned away: too many connections");
-        let text = format!(
-            "this relay has {most} connections open, which is as many as it may (--max-connections)\n"
-        );
-        return Err(Box::new((StatusCode::SERVICE_UNAVAILABLE, text).into_response()));
-    };
-    // A browser that offered a subprotocol fails the connection when none is chosen, or one that it did not offer.
-    let offered = headers.get(SEC_WEBSOCKET_PROTOCOL).and_then(|value| value.to_str().ok());
-    let first = offered.and_then(|list| list.split(',').map(str::trim).next()).map(str::to_owned);
+    let profile = identify(shared, &settings, peer, headers, can_say_later).map_err(
+        |Unknown { status, label, text }| {
+            let mut response = refuse(status, label, text.to_owned());
+            let (name, value) = match status {
+                StatusCode::TOO_MANY_REQUESTS => (RETRY_AFTER, "100"),
+                _ => (WWW_AUTHENTICATE, "Bearer realm=\"socketlab\""),
+            };
+            response.headers_mut().insert(name, HeaderValue::from_static(value));
+            response
+        },
+    )?;
+    if shared.drain.is_cancelled() {
+        let text = "this relay is being stopped".to_owned();
+        return Err(refuse(StatusCode::SERVICE_UNAVAILABLE, "draining", text));
+    }
+    let (most, each) = (settings.connections, settings.connections_per_address);
+    let permit =
+        shared.addresses.connect(peer, &shared.meter, most, each).map_err(|(most, by_address)| {
+            let (whose, flag, label) = match by_address {
+                true => ("your address has", "--max-connections-per-address", "connections_per_address"),
+                false => ("this relay has", "--max-connections", "connections"),
+            };
+            let text = format!("{whose} {most} connections open, which is as many as it may ({flag})");
+            refuse(StatusCode::SERVICE_UNAVAILABLE, label, text)
+        })?;
     let upgrade = upgrade
-        .protocols(first)
-        .max_message_size(MAX_MESSAGE)
-        .max_frame_size(MAX_MESSAGE)
+        .protocols(guard::subprotocol(headers))
+        .max_message_size(settings.message)
+        .max_frame_size(settings.message)
         .read_buffer_size(64 * 1024)
         .write_buffer_size(64 * 1024);
-    Ok((upgrade, permit))
+    Ok(Admitted { upgrade, peer, profile, permit })
+}
+
+/// A visitor who does not get in.
+struct Unknown {
+    status: StatusCode,
+    label: &'static str,
+    text: &'static str,
+}
+
+/// Who this is; `None`: will say it in the handshake.
+fn identify(
+    shared: &Shared,
+    settings: &Settings,
+    peer: IpAddr,
+    headers: &HeaderMap,
+    can_say_later: bool,
+) -> Result<Option<Arc<Profile>>, Unknown> {
+    let code = guard::code(headers);
+    if let Code::Given(code) = &code {
+        if !shared.addresses.may_try(peer) {
+            return Err(Unknown {
+                status: StatusCode::TOO_MANY_REQUESTS,
+                label: "too_many_wrong_tokens",
+                text: "too many wrong class codes from your address: wait two minutes",
+            });
+        }
+        if let Some(profile) = settings.by_token(code) {
+            return Ok(Some(profile));
+        }
+    }
+    // Where none is needed, a wrong one does no harm.
+    if let Some(profile) = settings.common() {
+        return Ok(Some(profile));
+    }
+    let (label, text) = match code {
+        Code::None if can_say_later && shared.addresses.may_try(peer) => return Ok(None),
+        Code::None => ("no_token", "this relay wants a class code: open the join link, or ask who runs it"),
+        Code::Given(_) => {
+            shared.addresses.was_wrong(peer);
+            ("wrong_token", "this is not the class code of this relay")
+        }
+    };
+    Err(Unknown { status: StatusCode::UNAUTHORIZED, label, text })
 }

@@ -1,11 +1,13 @@
-//! The flags of `socketlab serve`.
+//! The flags of `socketlab serve`. What may change while it runs becomes [`Settings`](crate::settings::Settings).
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    str::FromStr,
     time::Duration,
 };
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use socketlab_policy::Rule;
 
 use crate::lan::LanOptions;
@@ -22,15 +24,26 @@ pub struct ServeOptions {
     #[arg(long, value_name = "RULE")]
     pub allow: Vec<Rule>,
 
-    /// Start real echo, daytime and web servers on this machine, and allow exactly these
+    /// Start real echo, daytime and web servers on this machine, and allow exactly these; lend out ports, too
     #[arg(long)]
     pub demo_services: bool,
 
-    /// The services' ports are this + 7 (echo), + 13 (daytime) and + 80 (web); 0 takes any free ones
+    /// The services' ports are this + 7 (echo), + 13 (daytime) and + 80 (web), ports to lend + 100 to + 199; 0 takes
+    /// any free ones
     #[arg(long, value_name = "PORT", default_value_t = 9000, value_parser = clap::value_parser!(u16).range(0..=65_000))]
     pub demo_port_base: u16,
 
-    /// Listen on an address that other machines reach: everybody who reaches it may use the relay
+    /// A settings file (TOML): rules, class codes and limits. Read again on SIGHUP. What it names goes before flags
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    // Who gets in.
+    /// A class code that clients have to know. Again for each. On an address that other machines reach one is made up
+    /// unless it is given here or in the settings file
+    #[arg(long, value_name = "CODE", value_parser = token)]
+    pub token: Vec<String>,
+
+    /// Let in everybody who reaches the address, without a class code
     #[arg(long)]
     pub open: bool,
 
@@ -47,13 +60,60 @@ pub struct ServeOptions {
     #[arg(long)]
     pub require_origin: bool,
 
+    /// A proxy in front of this relay, whose X-Forwarded-For is believed. Again for each
+    #[arg(long, value_name = "ADDRESS")]
+    pub trusted_proxy: Vec<IpAddr>,
+
+    // TLS.
+    /// Certificate chain (PEM), for https and wss
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+
+    /// Its private key (PEM)
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
+
+    /// https and wss with a certificate made now; browsers warn of it
+    #[arg(long, conflicts_with = "tls_cert")]
+    pub tls_self_signed: bool,
+
+    // Ports for programs that listen.
+    /// Real ports that programs may listen on: LOW-HIGH. None are lent without
+    #[arg(long, value_name = "LOW-HIGH")]
+    pub publish: Option<Ports>,
+
+    /// The address of these ports; without it 127.0.0.1, so that only this machine reaches them
+    #[arg(long, value_name = "ADDRESS")]
+    pub publish_address: Option<IpAddr>,
+
+    /// How many of these ports one client may have at a time
+    #[arg(long, value_name = "NUMBER", default_value_t = 4)]
+    pub publish_quota: u16,
+
+    // Limits.
     /// How many WebSockets may be open at a time
     #[arg(long, value_name = "NUMBER", default_value_t = 1024)]
     pub max_connections: usize,
 
+    /// How many of them may come from one address
+    #[arg(long, value_name = "NUMBER", default_value_t = 256)]
+    pub max_connections_per_address: usize,
+
     /// How many streams one WebSocket may have open at a time
     #[arg(long, value_name = "NUMBER", default_value_t = 256)]
     pub max_streams: usize,
+
+    /// How many streams one WebSocket may open per second; 0 is without limit
+    #[arg(long, value_name = "NUMBER", default_value_t = 200)]
+    pub max_opens: u32,
+
+    /// Octets per second that one WebSocket may move, both ways together; 0 is without limit
+    #[arg(long, value_name = "OCTETS", default_value_t = 0)]
+    pub max_rate: u64,
+
+    /// Octets of a message at most
+    #[arg(long, value_name = "OCTETS", default_value_t = MAX_MESSAGE, value_parser = message_size)]
+    pub max_message: usize,
 
     /// Seconds to wait for a target to answer
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3600))]
@@ -63,9 +123,90 @@ pub struct ServeOptions {
     #[arg(long, value_name = "SECONDS", default_value_t = 90, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub idle_timeout: u64,
 
+    /// Seconds after which a TCP stream that moves nothing is closed; 0 is never
+    #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
+    pub stream_idle_timeout: u64,
+
+    /// Seconds that a client may take for TLS and for the head of a request
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub header_timeout: u64,
+
+    /// Seconds that open streams get to end when the relay is stopped; a second signal ends it at once
+    #[arg(long, value_name = "SECONDS", default_value_t = 5)]
+    pub drain: u64,
+
+    // For the operator.
+    /// Where /metrics (Prometheus), /healthz and /readyz are served; nowhere without
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub admin: Option<SocketAddr>,
+
+    /// A welcome message for clients
+    #[arg(long, value_name = "TEXT")]
+    pub motd: Option<String>,
+
+    /// How the log is written, on standard error. RUST_LOG chooses what is in it
+    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
+
     /// Shared LANs
     #[command(flatten)]
     pub lan: LanOptions,
+}
+
+/// Octets in a message at most. epoxy-tls sends 267 KB for one large POST; libcurl.js 65,541.
+const MAX_MESSAGE: usize = 1024 * 1024;
+
+/// A form of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object in a line.
+    Json,
+}
+
+/// A range of ports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ports {
+    /// The first; 0: any free port, and no other.
+    pub low: u16,
+    /// The last.
+    pub high: u16,
+}
+
+impl FromStr for Ports {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Ports, String> {
+        let bad = || format!("{text:?} is no range of ports: write 20000-20099");
+        let (low, high) = text.split_once('-').unwrap_or((text, text));
+        let (low, high) = (low.trim().parse().map_err(|_| bad())?, high.trim().parse().map_err(|_| bad())?);
+        if low > high || (low == 0 && high != 0) {
+            return Err(bad());
+        }
+        Ok(Ports { low, high })
+    }
+}
+
+/// A class code travels as a WebSocket subprotocol, so it has the letters that one may have (RFC 9110 5.6.2).
+fn token(text: &str) -> Result<String, String> {
+    let good = |c: u8| c.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&c);
+    if text.len() < 4 || text.len() > 128 || !text.bytes().all(good) {
+        return Err("a class code has 4 to 128 letters, digits, or any of !#$%&'*+-.^_`|~".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+pub(crate) fn check_token(text: &str) -> Result<String, String> {
+    token(text)
+}
+
+fn message_size(text: &str) -> Result<usize, String> {
+    // A datagram must fit (65,507), and libcurl.js' messages of 65,541.
+    match text.parse() {
+        Ok(octets @ 66_000..=67_108_864) => Ok(octets),
+        _ => Err("a number of octets from 66000 to 67108864".to_owned()),
+    }
 }
 
 impl Default for ServeOptions {
@@ -75,55 +216,46 @@ impl Default for ServeOptions {
             allow: Vec::new(),
             demo_services: false,
             demo_port_base: 9000,
+            config: None,
+            token: Vec::new(),
             open: false,
             host: Vec::new(),
             allow_origin: Vec::new(),
             require_origin: false,
+            trusted_proxy: Vec::new(),
+            tls_cert: None,
+            tls_key: None,
+            tls_self_signed: false,
+            publish: None,
+            publish_address: None,
+            publish_quota: 4,
             max_connections: 1024,
+            max_connections_per_address: 256,
             max_streams: 256,
+            max_opens: 200,
+            max_rate: 0,
+            max_message: MAX_MESSAGE,
             connect_timeout: 10,
             idle_timeout: 90,
             lan: LanOptions::default(),
+            stream_idle_timeout: 3600,
+            header_timeout: 10,
+            drain: 5,
+            admin: None,
+            motd: None,
+            log_format: LogFormat::Text,
         }
     }
 }
 
 impl ServeOptions {
-    /// What cannot be served, as a sentence with the way out.
-    pub fn check(&self) -> Result<(), OptionsError> {
-        if !self.open && !is_loopback(self.listen.ip()) {
-            return Err(OptionsError::Open(self.listen));
-        }
-        Ok(())
+    pub(crate) fn has_tls(&self) -> bool {
+        self.tls_self_signed || self.tls_cert.is_some()
     }
 
-    pub(crate) fn connect_timeout(&self) -> Duration {
-        Duration::from_secs(self.connect_timeout)
+    pub(crate) fn header_timeout(&self) -> Duration {
+        Duration::from_secs(self.header_timeout)
     }
-
-    pub(crate) fn idle_timeout(&self) -> Duration {
-        Duration::from_secs(self.idle_timeout)
-    }
-
-    /// Often enough that a client which is alive is never taken for idle.
-    pub(crate) fn ping_every(&self) -> Duration {
-        PING.min(self.idle_timeout() / 3)
-    }
-}
-
-/// How often a client is asked whether it is still there. Middleboxes drop what is silent for a minute.
-const PING: Duration = Duration::from_secs(25);
-
-/// Flags that do not go together.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum OptionsError {
-    /// A relay for everybody, which nobody asked for.
-    #[error(
-        "{0} can be reached from other machines, and everybody who reaches it could use this relay. \
-         Add --open if that is what you want, or listen on 127.0.0.1:{port}",
-        port = .0.port()
-    )]
-    Open(SocketAddr),
 }
 
 pub(crate) fn is_loopback(address: IpAddr) -> bool {

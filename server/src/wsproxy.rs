@@ -1,7 +1,10 @@
 //! `/wsproxy/HOST:PORT`: one WebSocket is one TCP connection, octets as binary messages. No credit but TCP's own; what
 //! goes wrong is said in the close frame.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 use axum::extract::ws::{CloseFrame, Message, WebSocket, close_code};
 use bytes::BytesMut;
@@ -11,23 +14,58 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval, timeout},
 };
 
-use crate::{GRACE, Shared, dial};
+use crate::{
+    GRACE, Shared, dial,
+    meter::{ConnectionPermit, Meters},
+    settings::{Profile, Scope},
+};
 
 /// Octets read from the target at a time.
 const READ: usize = 32 * 1024;
 
 /// Serves one WebSocket to its end.
-pub(crate) async fn run(shared: Arc<Shared>, peer: SocketAddr, target: String, socket: WebSocket) {
+pub(crate) async fn run(
+    shared: Arc<Shared>,
+    peer: IpAddr,
+    profile: Arc<Profile>,
+    permit: ConnectionPermit,
+    target: String,
+    socket: WebSocket,
+) {
     let tracker = shared.tasks.clone();
-    tracker.track_future(serve(shared, peer, target, socket)).await;
+    tracker.track_future(serve(shared, peer, profile, permit, target, socket)).await;
 }
 
-async fn serve(shared: Arc<Shared>, peer: SocketAddr, target: String, mut socket: WebSocket) {
+async fn serve(
+    shared: Arc<Shared>,
+    peer: IpAddr,
+    profile: Arc<Profile>,
+    permit: ConnectionPermit,
+    target: String,
+    mut socket: WebSocket,
+) {
     let start = Instant::now();
-    let frame = match connect(&shared, &target).await {
-        Ok((stream, to)) => {
+    let metrics = &shared.metrics;
+    metrics.connections.inc();
+    metrics.connections_open.inc();
+    let limits = {
+        let settings = shared.settings.borrow();
+        [profile.scope, settings.per_address, settings.server]
+    };
+    let meters = permit.meters();
+    let connected = match meters.open(limits) {
+        Ok(place) => connect(&shared, &profile, &target).await.map(|connected| (connected, place)),
+        Err(over) => {
+            metrics.refuse(over.label());
+            Err((close_code::AGAIN, over.to_string()))
+        }
+    };
+    let frame = match connected {
+        Ok(((stream, to), _place)) => {
             tracing::info!(%peer, ?target, %to, "wsproxy: opened");
-            let (why, frame, up, down) = carry(&shared, &mut socket, stream).await;
+            metrics.stream("wsproxy");
+            let paced = Paced { shared: &shared, meters, limits };
+            let (why, frame, up, down) = carry(&paced, &mut socket, stream).await;
             let seconds = start.elapsed().as_secs_f64();
             tracing::info!(%peer, ?target, %to, up, down, seconds, why, "wsproxy: closed");
             frame
@@ -39,6 +77,23 @@ async fn serve(shared: Arc<Shared>, peer: SocketAddr, target: String, mut socket
     };
     // The client may have gone.
     drop(timeout(GRACE, socket.send(Message::Close(Some(frame)))).await);
+    shared.metrics.connections_open.dec();
+}
+
+/// What moves octets within the limits.
+struct Paced<'a> {
+    shared: &'a Shared,
+    meters: Meters,
+    limits: [Scope; 3],
+}
+
+impl Paced<'_> {
+    async fn moved(&self, octets: usize) {
+        if let Some((wait, ..)) = self.meters.moved(octets, self.limits) {
+            self.shared.metrics.waits.inc();
+            tokio::time::sleep(wait).await;
+        }
+    }
 }
 
 fn close(code: u16, text: &str) -> CloseFrame {
@@ -49,13 +104,17 @@ fn close(code: u16, text: &str) -> CloseFrame {
 
 async fn connect(
     shared: &Shared,
+    profile: &Profile,
     target: &str,
 ) -> Result<(tokio::net::TcpStream, SocketAddr), (u16, String)> {
     let bad = || (close_code::POLICY, format!("{target:?} is not HOST:PORT"));
     let (host, port) = target.rsplit_once(':').ok_or_else(bad)?;
     let port: u16 = port.parse().map_err(|_| bad())?;
     let host = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
-    dial::tcp(&shared.policy, host, port, shared.options.connect_timeout()).await.map_err(|error| {
+    let wait = shared.settings.borrow().connect_timeout;
+    let dialled = dial::tcp_with(&*shared.resolver, &profile.policy, host, port, wait).await;
+    dialled.map_err(|error| {
+        shared.metrics.refuse(error.label());
         let denied = matches!(error, dial::DialError::Denied { .. });
         (if denied { close_code::POLICY } else { close_code::ERROR }, error.to_string())
     })
@@ -63,11 +122,15 @@ async fn connect(
 
 /// Moves octets until one side ends. Each direction waits for its own receiver, so nothing piles up.
 async fn carry(
-    shared: &Shared,
+    paced: &Paced<'_>,
     socket: &mut WebSocket,
     mut target: tokio::net::TcpStream,
 ) -> (String, CloseFrame, u64, u64) {
-    let idle = shared.options.idle_timeout();
+    let shared = paced.shared;
+    let (idle, every) = {
+        let settings = shared.settings.borrow();
+        (settings.idle_timeout, settings.ping_every())
+    };
     let (mut sink, mut source) = socket.split();
     let (mut reading, mut writing) = target.split();
     let (mut octets_up, mut octets_down) = (0, 0);
@@ -89,10 +152,12 @@ async fn carry(
                 break (error.to_string(), close_code::ERROR);
             }
             octets_up += bytes.len() as u64;
+            shared.metrics.octets_up.inc_by(bytes.len() as u64);
+            paced.moved(bytes.len()).await;
         }
     };
     let down = async {
-        let mut ping = interval(shared.options.ping_every());
+        let mut ping = interval(every);
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         ping.reset();
         let mut buffer = BytesMut::new();
@@ -103,6 +168,8 @@ async fn carry(
                     Ok(0) => break ("closed by the target".to_owned(), close_code::NORMAL),
                     Ok(octets) => {
                         octets_down += octets as u64;
+                        shared.metrics.octets_down.inc_by(octets as u64);
+                        paced.moved(octets).await;
                         Message::Binary(buffer.split().freeze())
                     }
                     Err(error) => break (error.to_string(), close_code::ERROR),

@@ -49,7 +49,7 @@ async function datagram(connection) {
 
 for (const version of [1, 2]) {
   const connection = await opened(version);
-  same(`offered version ${version}, speaks`, connection.wisp_version, 1);
+  same(`offered version ${version}, speaks`, connection.wisp_version, version);
   await echo(connection, 5);
   await echo(connection, 20_000_000);
   await datagram(connection);

@@ -93,7 +93,10 @@ impl Denial {
     pub fn hint(&self) -> Option<String> {
         let Denial { host, port, transport, .. } = self;
         let place = |address: &dyn fmt::Display, v6: bool| {
-            if v6 {
+            // Asked for a name only, or for an echo.
+            if *port == 0 {
+                address.to_string()
+            } else if v6 {
                 format!("[{address}]:{port}/{transport}")
             } else {
                 format!("{address}:{port}/{transport}")
@@ -115,6 +118,7 @@ impl fmt::Display for Denial {
         match why {
             Why::Host(error) => write!(f, "{host:?} is no host: {error}"),
             Why::PortZero => write!(f, "port 0 of {host} cannot be reached"),
+            Why::NotListed if *port == 0 => write!(f, "{host}: no rule of this relay allows it"),
             Why::NotListed => write!(f, "{transport} to {host} port {port}: no rule of this relay allows it"),
             Why::LocalName => write!(f, "{host} is a name for this machine or its neighbourhood"),
             Why::Special(class) => write!(f, "{host} is {class}"),
@@ -222,6 +226,59 @@ impl Policy {
         match first {
             Some(why) if good.is_empty() => Err(Denial { host: host.to_string(), port, transport, why }),
             _ => Ok(good),
+        }
+    }
+
+    /// May a client ask for this host's addresses, or send it an echo? If some rule lets it reach the host, on whatever
+    /// port. Look up only what this returns, and show only what [`Policy::visible`] leaves.
+    pub fn check_name(&self, host: &str) -> Result<Host, Denial> {
+        // No port is meant: any that a rule names will do.
+        let denied =
+            |why| Denial { host: host.chars().take(253).collect(), port: 0, transport: Transport::Tcp, why };
+        let parsed = Host::parse(host).map_err(|error| denied(Why::Host(error)))?;
+        match &parsed {
+            Host::Address(address) => {
+                self.visible(&parsed, &[*address]).map_err(|denial| denied(denial.why))?;
+            }
+            Host::Name(name) => {
+                let exact = self.rules.iter().any(|rule| rule.names_exactly(name));
+                if !exact && (host::is_local_name(name) || self.own_names.iter().any(|own| own == name)) {
+                    return Err(denied(Why::LocalName));
+                }
+                if !self.rules.iter().any(|rule| rule.covers_some_of_name(name)) {
+                    return Err(denied(Why::NotListed));
+                }
+            }
+        }
+        Ok(parsed)
+    }
+
+    /// Those of a host's addresses that a client may know of: those that it may reach on some port.
+    pub fn visible(&self, host: &Host, addresses: &[IpAddr]) -> Result<Vec<IpAddr>, Denial> {
+        let mut first = None;
+        let mut good = Vec::new();
+        for &address in addresses {
+            let mut ways = self.rules.iter().flat_map(Rule::ways);
+            let found =
+                ways.any(|(transport, port)| match self.check_address(host, transport, address, port) {
+                    Ok(()) => true,
+                    Err(why) => {
+                        first.get_or_insert(why);
+                        false
+                    }
+                });
+            if found {
+                good.push(address);
+            }
+        }
+        match good.is_empty() {
+            true => Err(Denial {
+                host: host.to_string(),
+                port: 0,
+                transport: Transport::Tcp,
+                why: first.unwrap_or(Why::NotListed),
+            }),
+            false => Ok(good),
         }
     }
 

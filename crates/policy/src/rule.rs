@@ -146,6 +146,22 @@ impl Rule {
         covered && self.covers_port(transport, port)
     }
 
+    /// The name is covered for one port or another.
+    pub(crate) fn covers_some_of_name(&self, name: &str) -> bool {
+        self.ways().any(|(transport, port)| self.covers_name(name, transport, port))
+    }
+
+    /// Transports and ports that stand for all that the rule opens.
+    pub(crate) fn ways(&self) -> impl Iterator<Item = (Transport, u16)> + use<> {
+        // A rule without ports opens this one for sure; with ports, its ends.
+        let ports = self.ports.as_ref().map_or([80, 80], |ports| [*ports.start(), *ports.end()]);
+        let transports = match self.transport {
+            Some(transport) => [transport, transport],
+            None => [Transport::Tcp, Transport::Udp],
+        };
+        transports.into_iter().flat_map(move |transport| ports.into_iter().map(move |port| (transport, port)))
+    }
+
     /// Any public address may be dialled on this port.
     pub(crate) fn covers_literal(&self, transport: Transport, port: u16) -> bool {
         self.target == Target::Any && self.covers_port(transport, port)

@@ -424,3 +424,32 @@ fn a_refusal_says_what_and_how_to_allow_it() {
     let both = policy(&["printer.school.example", "10.1.2.3:80/tcp"]);
     assert!(both.choose(Transport::Tcp, &host, 80, &["10.1.2.3".parse().unwrap()]).is_ok());
 }
+
+#[test]
+fn a_name_may_be_asked_for_when_some_port_of_it_may_be_reached() {
+    let policy = Policy::new(
+        ["example.org:443", "127.0.0.1:9007/udp", "*.lab.example", "10.1.2.3:80"]
+            .map(|rule| Rule::parse(rule).unwrap())
+            .to_vec(),
+    );
+    let name = |host: &str| policy.check_name(host).is_ok();
+    assert!(name("example.org") && name("a.lab.example") && name("127.0.0.1") && name("10.1.2.3"));
+    assert!(
+        !name("example.com")
+            && !name("localhost")
+            && !name("127.0.0.2")
+            && !name("127.1")
+            && !name("printer")
+    );
+    let host = policy.check_name("example.org").unwrap();
+    let addresses = |list: &[&str]| {
+        let list: Vec<IpAddr> = list.iter().map(|text| text.parse().unwrap()).collect();
+        policy.visible(&host, &list).map(|good| good.len())
+    };
+    assert_eq!(addresses(&["93.184.216.34", "192.168.1.1"]), Ok(1), "what lies inside is not told");
+    let denial = addresses(&["192.168.1.1"]).unwrap_err();
+    assert!(matches!(denial.why, Why::LeadsTo(..)), "{denial}");
+    let denial = policy.check_name("example.com").unwrap_err();
+    assert_eq!(denial.to_string(), "example.com: no rule of this relay allows it");
+    assert_eq!(denial.hint().unwrap(), "example.com");
+}

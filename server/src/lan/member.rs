@@ -68,7 +68,7 @@ async fn read(
     id: MemberId,
     queue: &Queue,
 ) -> (LeftReason, u16, String) {
-    let idle = shared.options.idle_timeout();
+    let idle = shared.settings.borrow().idle_timeout;
     loop {
         let message = tokio::select! {
             message = timeout(idle, source.next()) => message,
@@ -127,8 +127,8 @@ async fn write(
     mut receiver: mpsc::UnboundedReceiver<Message>,
     queue: Queue,
 ) {
-    let patience = shared.options.idle_timeout();
-    let mut ping = interval(shared.options.ping_every());
+    let patience = shared.settings.borrow().idle_timeout;
+    let mut ping = interval(shared.settings.borrow().ping_every());
     ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ping.reset();
     loop {

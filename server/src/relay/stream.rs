@@ -1,8 +1,10 @@
-//! One stream: a task that dials the target and moves octets both ways until one side ends.
+//! One stream: a task that dials the target and moves octets both ways until both sides have ended.
+//!
+//! Plain Wisp has no half-close: the target's end is the stream's. With our extension each side ends by itself.
 
 use std::{
-    io,
-    net::SocketAddr,
+    io::{self, IoSlice},
+    net::{Shutdown, SocketAddr},
     pin::pin,
     sync::{Arc, atomic::Ordering},
     time::Duration,
@@ -10,26 +12,30 @@ use std::{
 
 use axum::extract::ws::Message;
 use bytes::{BufMut, Bytes, BytesMut};
+use socket2::SockRef;
 use socketlab_policy::Transport;
 use socketlab_wisp::{
-    Reason, StreamKey,
+    Ext, Packet, Reason, StreamKey,
     packet::{HEADER_LEN, data_header},
 };
 use tokio::{
-    io::{AsyncWriteExt, Interest},
-    net::{
-        TcpStream, UdpSocket,
-        tcp::{ReadHalf, WriteHalf},
-    },
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
-    time::{Instant, timeout},
+    io::Interest,
+    net::{TcpStream, UdpSocket},
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{Instant, interval_at, timeout},
 };
 
-use super::{Connection, Outgoing};
+use super::{
+    Connection, Outgoing, Rights,
+    inbox::{Inbox, Item, Next},
+};
 use crate::dial::{self, DialError};
 
 /// Octets read from a target at a time, and so in one message.
 const READ: usize = 32 * 1024;
+
+/// Pieces written to a target at a time.
+const PIECES: usize = 16;
 
 /// Octets in a datagram at most, and a little more, so that none is cut.
 const DATAGRAM: usize = 64 * 1024;
@@ -40,65 +46,71 @@ const FLUSH: Duration = Duration::from_secs(30);
 /// UDP has no end: a stream that moved nothing for so long is over. RFC 4787 REQ-5 asks NATs for 5 minutes.
 const UDP_IDLE: Duration = Duration::from_secs(300);
 
-/// What the client sends on a stream.
-pub(super) struct Inbox {
-    pub(super) data: mpsc::UnboundedReceiver<Bytes>,
-    pub(super) close: oneshot::Receiver<Reason>,
-}
-
-/// Octets moved, for the log.
-#[derive(Default)]
-struct Moved {
-    up: u64,
-    down: u64,
-}
-
-/// Which side ended the stream.
+/// How a stream ended.
 enum End {
+    /// The client has closed it.
     Client(Reason),
+    /// Both sides have sent all they will.
+    Both,
+    /// The target has finished (without our extension that ends the stream), or failed.
     Target(io::Result<()>),
+    /// Nothing moved for too long.
+    Idle(Duration),
 }
 
-fn refused(connection: &Connection, transport: Transport, host: &str, port: u16, error: &DialError) {
+/// A stream's target, for the log.
+struct What<'a> {
+    transport: Transport,
+    host: &'a str,
+    to: SocketAddr,
+    start: Instant,
+}
+
+async fn refused(
+    connection: &Connection,
+    key: StreamKey,
+    transport: Transport,
+    host: &str,
+    port: u16,
+    error: &DialError,
+) {
     let peer = connection.peer;
     // The host is the client's own text: quoted, so that it cannot write into the log.
     tracing::warn!(%peer, %transport, ?host, port, reason = %error.reason(), %error, "refused");
+    connection.shared.metrics.refuse(error.label());
+    connection.fail(key, error.reason(), error.errno(), &error.to_string()).await;
 }
 
-fn ended(
-    connection: &Connection,
-    transport: Transport,
-    host: &str,
-    to: SocketAddr,
-    moved: &Moved,
-    start: Instant,
-    why: &str,
-) {
-    let Moved { up, down } = moved;
+fn ended(connection: &Connection, what: &What<'_>, inbox: &Inbox, why: &str) {
+    let What { transport, host, to, start } = what;
+    let (up, down) = inbox.moved();
     let seconds = start.elapsed().as_secs_f64();
     tracing::info!(peer = %connection.peer, %transport, ?host, %to, up, down, seconds, why, "closed");
+    connection.shared.metrics.streams_open.dec();
+}
+
+fn began(connection: &Connection, transport: Transport, host: &str, to: SocketAddr) {
+    tracing::info!(peer = %connection.peer, %transport, ?host, %to, "opened");
+    connection.shared.metrics.streams_open.inc();
 }
 
 /// Dials while the client may still change its mind. `None`: it has.
 async fn dial<T>(
-    inbox: &mut Inbox,
+    inbox: &Inbox,
     dialling: impl Future<Output = Result<T, DialError>>,
-) -> Option<(Result<T, DialError>, Option<Reason>)> {
-    let mut dialling = pin!(dialling);
-    let mut closed = None;
-    loop {
-        tokio::select! {
-            result = &mut dialling => return Some((result, closed)),
-            reason = &mut inbox.close, if closed.is_none() => {
-                let reason = reason.unwrap_or(Reason::NETWORK_ERROR);
-                if is_broken(reason) || inbox.data.is_empty() {
-                    return None;
-                }
-                // It said all it had to say before we got through: that is still to be delivered.
-                closed = Some(reason);
+) -> Option<Result<T, DialError>> {
+    // Most of a stream's life is after this: its task need not keep room for it.
+    let mut dialling = Box::pin(dialling);
+    tokio::select! {
+        result = &mut dialling => return Some(result),
+        reason = inbox.closed() => {
+            if is_broken(reason) || inbox.is_empty() {
+                return None;
             }
         }
     }
+    // It said all it had to say before we got through: that is still to be delivered.
+    Some(dialling.await)
 }
 
 /// The client did not finish but fail. Clients close with all kinds of reasons; wisp-js's default is "unspecified".
@@ -110,26 +122,59 @@ fn is_broken(reason: Reason) -> bool {
 pub(super) async fn tcp(
     connection: &Arc<Connection>,
     key: StreamKey,
+    rights: Arc<Rights>,
     host: &str,
     port: u16,
-    mut inbox: Inbox,
+    inbox: Arc<Inbox>,
 ) {
-    let start = Instant::now();
     let shared = &connection.shared;
-    let dialling = dial::tcp(&shared.policy, host, port, shared.options.connect_timeout());
-    let Some((dialled, closed)) = dial(&mut inbox, dialling).await else { return };
-    let (mut target, address) = match dialled {
+    let (policy, wait) = (&rights.profile.policy, rights.connect_timeout);
+    let dialling = dial::tcp_with(&*shared.resolver, policy, host, port, wait);
+    let Some(dialled) = dial(&inbox, dialling).await else { return };
+    let (target, to) = match dialled {
         Ok(dialled) => dialled,
-        Err(error) => {
-            refused(connection, Transport::Tcp, host, port, &error);
-            return connection.close(key, error.reason()).await;
-        }
+        Err(error) => return refused(connection, key, Transport::Tcp, host, port, &error).await,
     };
-    tracing::info!(peer = %connection.peer, transport = %Transport::Tcp, ?host, to = %address, "opened");
+    let target = Arc::new(target);
+    inbox.set_socket(Arc::downgrade(&target));
+    began(connection, Transport::Tcp, host, to);
+    shared.metrics.stream("tcp");
+    if connection.window.get().is_some()
+        && let (Ok(local), Ok(remote)) = (target.local_addr(), target.peer_addr())
+    {
+        let body = Ext::Opened { local, remote: Some(remote) };
+        connection.send(&Packet::Ext { stream: key.id, body }).await;
+    }
     connection.opened(key).await;
+    let idle = rights.stream_idle;
+    drop(rights);
+    let what = What { transport: Transport::Tcp, host, to, start: Instant::now() };
+    to_the_end(connection, key, &target, &inbox, idle, &what).await;
+}
 
-    let mut moved = Moved::default();
-    let end = carry(connection, key, &mut target, &mut inbox, closed, &mut moved).await;
+/// A TCP stream that came to a port of the client's.
+pub(super) async fn accepted(
+    connection: &Arc<Connection>,
+    key: StreamKey,
+    rights: &Rights,
+    socket: Arc<TcpStream>,
+    remote: SocketAddr,
+    inbox: &Inbox,
+) {
+    connection.shared.metrics.streams_open.inc();
+    let what = What { transport: Transport::Tcp, host: "", to: remote, start: Instant::now() };
+    to_the_end(connection, key, &socket, inbox, rights.stream_idle, &what).await;
+}
+
+async fn to_the_end(
+    connection: &Arc<Connection>,
+    key: StreamKey,
+    target: &TcpStream,
+    inbox: &Inbox,
+    idle: Option<Duration>,
+    what: &What<'_>,
+) {
+    let end = carry(connection, key, target, inbox, idle).await;
     let why = match end {
         End::Client(reason) if is_broken(reason) => {
             // The target is told by a reset, not by an end of file that it could take for good.
@@ -138,64 +183,145 @@ pub(super) async fn tcp(
         }
         End::Client(_) => {
             // An error here means that the target has gone first.
-            drop(target.shutdown().await);
+            drop(finish(target));
             "closed by the client".to_owned()
+        }
+        End::Both => {
+            connection.close(key, Reason::VOLUNTARY).await;
+            "closed by both".to_owned()
         }
         End::Target(Ok(())) => {
             connection.close(key, Reason::VOLUNTARY).await;
             "closed by the target".to_owned()
         }
         End::Target(Err(error)) => {
-            connection.close(key, Reason::NETWORK_ERROR).await;
+            connection.fail(key, Reason::NETWORK_ERROR, dial::errno(&error), &error.to_string()).await;
             error.to_string()
         }
+        End::Idle(idle) => {
+            drop(target.set_zero_linger());
+            let why = format!("nothing moved for {idle:?}");
+            connection.shared.metrics.refuse("stream_idle");
+            connection.fail(key, Reason::TRANSFER_TIMED_OUT, 110, &why).await;
+            why
+        }
     };
-    ended(connection, Transport::Tcp, host, address, &moved, start, &why);
+    ended(connection, what, inbox, &why);
 }
+
+/// Sends our FIN.
+fn finish(target: &TcpStream) -> io::Result<()> {
+    SockRef::from(target).shutdown(Shutdown::Write)
+}
+
+/// How often in its time-out a stream is looked at.
+const LOOKS: u32 = 4;
 
 async fn carry(
     connection: &Arc<Connection>,
     key: StreamKey,
-    target: &mut TcpStream,
-    inbox: &mut Inbox,
-    closed: Option<Reason>,
-    moved: &mut Moved,
+    target: &TcpStream,
+    inbox: &Inbox,
+    idle: Option<Duration>,
 ) -> End {
-    let (reading, writing) = target.split();
-    let Inbox { data, close } = inbox;
-    let mut up = pin!(send_up(connection, key, writing, data, &mut moved.up));
-    let mut down = pin!(send_down(connection, key, reading, &mut moved.down));
-    let mut up_done = None;
-    let reason = match closed {
-        Some(reason) => reason,
-        None => loop {
-            tokio::select! {
-                biased;
-                reason = &mut *close => break reason.unwrap_or(Reason::NETWORK_ERROR),
-                // The target takes nothing more, but may have sent something before it stopped: `down` finds its end.
-                result = &mut up, if up_done.is_none() => up_done = Some(result),
-                result = &mut down => return End::Target(result),
+    let is_ours = connection.window.get().is_some();
+    let mut up = pin!(send_up(connection, key, target, inbox));
+    let mut down = pin!(send_down(connection, key, target, inbox));
+    let (mut up_end, mut down_done) = (None, false);
+    let every = idle.map_or(Duration::from_secs(86_400), |idle| idle / LOOKS);
+    let mut look = interval_at(Instant::now() + every, every);
+    let (mut moved, mut quiet) = (inbox.moved(), 0);
+    let reason = loop {
+        tokio::select! {
+            biased;
+            reason = inbox.closed() => break reason,
+            result = &mut up, if up_end.is_none() => {
+                if down_done {
+                    return result.map_or_else(|error| End::Target(Err(error)), |()| End::Both);
+                }
+                // Failed: the target may have sent something before it stopped, so `down` finds its end.
+                up_end = Some(result);
             }
-        },
+            result = &mut down, if !down_done => match (result, up_end.take()) {
+                (Ok(()), Some(Err(error))) if is_ours => return End::Target(Err(error)),
+                (Ok(()), Some(Ok(()))) if is_ours => {
+                    connection.send(&Packet::Ext { stream: key.id, body: Ext::Finish }).await;
+                    return End::Both;
+                }
+                (Ok(()), None) if is_ours => {
+                    down_done = true;
+                    connection.send(&Packet::Ext { stream: key.id, body: Ext::Finish }).await;
+                }
+                (result, _) => return End::Target(result),
+            },
+            _ = look.tick() => {
+                quiet = if moved == inbox.moved() { quiet + 1 } else { 0 };
+                moved = inbox.moved();
+                if let Some(idle) = idle.filter(|_| quiet >= LOOKS) {
+                    return End::Idle(idle);
+                }
+            }
+        }
     };
-    if !is_broken(reason) && up_done.is_none() && timeout(FLUSH, up).await.is_err() {
+    if !is_broken(reason) && up_end.is_none() && timeout(FLUSH, up).await.is_err() {
         return End::Client(Reason::CLIENT_ERROR);
     }
     End::Client(reason)
 }
 
-/// From the client to the target, until the client has closed and everything is written.
+/// From the client to the target, until the client has finished or closed and everything is written.
 async fn send_up(
     connection: &Connection,
     key: StreamKey,
-    mut target: WriteHalf<'_>,
-    data: &mut mpsc::UnboundedReceiver<Bytes>,
-    moved: &mut u64,
+    target: &TcpStream,
+    inbox: &Inbox,
 ) -> io::Result<()> {
-    while let Some(bytes) = data.recv().await {
-        target.write_all(&bytes).await?;
-        *moved += bytes.len() as u64;
-        connection.took(key, bytes.len()).await;
+    let mut pieces = Vec::new();
+    loop {
+        match inbox.next().await {
+            Next::Item(Item::Data(bytes)) => pieces.push(bytes),
+            Next::Item(Item::To(..)) => continue,
+            Next::Finished => return finish(target),
+            Next::Closed => return Ok(()),
+        }
+        inbox.take_data(PIECES, &mut pieces);
+        write_all(target, &pieces).await?;
+        for bytes in pieces.drain(..) {
+            inbox.octets_up.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+            connection.took(key, bytes.len()).await;
+            connection.pace(bytes.len()).await;
+        }
+        pieces = Vec::new();
+    }
+}
+
+async fn write_all(target: &TcpStream, pieces: &[Bytes]) -> io::Result<()> {
+    // The piece that is next, and how much of it has gone out.
+    let (mut first, mut gone) = (0, 0);
+    while let Some(piece) = pieces.get(first) {
+        if gone >= piece.len() {
+            (first, gone) = (first + 1, 0);
+            continue;
+        }
+        let rest = pieces.iter().skip(first + 1).map(|piece| IoSlice::new(piece));
+        let head = IoSlice::new(piece.get(gone..).unwrap_or_default());
+        let slices: Vec<IoSlice<'_>> = std::iter::once(head).chain(rest).collect();
+        match target.try_write_vectored(&slices) {
+            Ok(mut written) => {
+                while let Some(piece) = pieces.get(first)
+                    && written >= piece.len() - gone
+                {
+                    written -= piece.len() - gone;
+                    (first, gone) = (first + 1, 0);
+                }
+                gone += written;
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                drop(slices);
+                target.writable().await?;
+            }
+            Err(error) => return Err(error),
+        }
     }
     Ok(())
 }
@@ -204,19 +330,23 @@ async fn send_up(
 async fn send_down(
     connection: &Connection,
     key: StreamKey,
-    target: ReadHalf<'_>,
-    moved: &mut u64,
+    target: &TcpStream,
+    inbox: &Inbox,
 ) -> io::Result<()> {
     loop {
         // An idle stream holds neither a buffer nor a permit.
         target.readable().await?;
-        let permit = reserve(connection, READ).await?;
-        let mut message = BytesMut::with_capacity(HEADER_LEN + READ);
+        let most = usize::try_from(inbox.room().await).unwrap_or(READ).min(READ);
+        let permit = reserve(connection, most).await?;
+        let mut message = BytesMut::with_capacity(HEADER_LEN + most).limit(HEADER_LEN + most);
         message.put_slice(&data_header(key.id));
         match target.try_read_buf(&mut message) {
             Ok(0) => return Ok(()),
             Ok(octets) => {
-                *moved += octets as u64;
+                let message = message.into_inner();
+                // Many small answers must not each hold a big buffer while they wait.
+                let message = if octets < most / 2 { BytesMut::from(&message[..]) } else { message };
+                inbox.used(octets);
                 deliver(connection, message, octets, permit).await?;
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -226,7 +356,7 @@ async fn send_down(
 }
 
 /// Permission to read so many octets, once the client has taken enough of what was sent before.
-async fn reserve(connection: &Connection, octets: usize) -> io::Result<OwnedSemaphorePermit> {
+pub(super) async fn reserve(connection: &Connection, octets: usize) -> io::Result<OwnedSemaphorePermit> {
     let octets = u32::try_from(octets).unwrap_or(u32::MAX);
     let unsent: Arc<Semaphore> = Arc::clone(&connection.unsent);
     unsent.acquire_many_owned(octets).await.map_err(|_| io::ErrorKind::NotConnected.into())
@@ -242,65 +372,66 @@ async fn deliver(
     let used = permit.split(octets);
     drop(permit);
     connection.octets_down.fetch_add(octets as u64, Ordering::Relaxed);
+    connection.shared.metrics.octets_down.inc_by(octets as u64);
     let outgoing = Outgoing::Message(Message::Binary(message.freeze()), used);
-    connection.out.send(outgoing).await.map_err(|_| io::ErrorKind::NotConnected.into())
+    connection.out.send(outgoing).await.map_err(|_| io::ErrorKind::NotConnected)?;
+    connection.pace(octets).await;
+    Ok(())
 }
 
 /// A UDP stream from CONNECT to CLOSE.
 pub(super) async fn udp(
     connection: &Arc<Connection>,
     key: StreamKey,
+    rights: Arc<Rights>,
     host: &str,
     port: u16,
-    mut inbox: Inbox,
+    inbox: Arc<Inbox>,
 ) {
-    let start = Instant::now();
-    let Some((dialled, closed)) = dial(&mut inbox, dial::udp(&connection.shared.policy, host, port)).await
-    else {
-        return;
-    };
-    let (target, address) = match dialled {
+    let shared = &connection.shared;
+    let dialling = dial::udp_with(&*shared.resolver, &rights.profile.policy, host, port);
+    let Some(dialled) = dial(&inbox, dialling).await else { return };
+    let (target, to) = match dialled {
         Ok(dialled) => dialled,
-        Err(error) => {
-            refused(connection, Transport::Udp, host, port, &error);
-            return connection.close(key, error.reason()).await;
-        }
+        Err(error) => return refused(connection, key, Transport::Udp, host, port, &error).await,
     };
-    tracing::info!(peer = %connection.peer, transport = %Transport::Udp, ?host, to = %address, "opened");
-    let mut moved = Moved::default();
-    let mut close = inbox.close;
+    drop(rights);
+    began(connection, Transport::Udp, host, to);
+    shared.metrics.stream("udp");
+    if connection.window.get().is_some()
+        && let (Ok(local), Ok(remote)) = (target.local_addr(), target.peer_addr())
+    {
+        let body = Ext::Opened { local, remote: Some(remote) };
+        connection.send(&Packet::Ext { stream: key.id, body }).await;
+    }
+    let what = What { transport: Transport::Udp, host, to, start: Instant::now() };
     let why = loop {
-        if closed.is_some() && inbox.data.is_empty() {
-            break "closed by the client".to_owned();
-        }
         tokio::select! {
             biased;
             // Closed: what was sent before goes out, which takes no time.
-            datagram = inbox.data.recv() => match datagram {
-                Some(datagram) => {
+            next = inbox.next() => match next {
+                Next::Item(Item::Data(datagram) | Item::To(_, datagram)) => {
                     if let Err(error) = target.send(&datagram).await {
-                        connection.close(key, udp_reason(&error)).await;
+                        udp_failed(connection, key, &error).await;
                         break error.to_string();
                     }
-                    moved.up += datagram.len() as u64;
+                    inbox.octets_up.fetch_add(datagram.len() as u64, Ordering::Relaxed);
                     connection.took(key, datagram.len()).await;
+                    connection.pace(datagram.len()).await;
                 }
-                None => break "closed by the client".to_owned(),
+                Next::Finished => {}
+                Next::Closed => break "closed by the client".to_owned(),
             },
-            _ = &mut close, if closed.is_none() => break "closed by the client".to_owned(),
             // An ICMP error makes a socket ready for errors only.
             ready = target.ready(Interest::READABLE | Interest::ERROR) => {
                 let received = match ready {
                     Ok(ready) if ready.is_error() => pending_error(&target),
-                    Ok(_) => receive(connection, key, &target).await,
+                    Ok(_) => receive(connection, key, &target, &inbox).await,
                     Err(error) => Err(error),
                 };
-                match received {
-                    Ok(octets) => moved.down += octets as u64,
-                    Err(error) => {
-                        connection.close(key, udp_reason(&error)).await;
-                        break error.to_string();
-                    }
+                if let Err(error) = received {
+                    udp_failed(connection, key, &error).await;
+                    break error.to_string();
                 }
             }
             () = tokio::time::sleep(UDP_IDLE) => {
@@ -309,11 +440,16 @@ pub(super) async fn udp(
             }
         }
     };
-    ended(connection, Transport::Udp, host, address, &moved, start, &why);
+    ended(connection, &what, &inbox, &why);
 }
 
-/// Passes on one datagram. 0 if there was none after all, or it was empty.
-async fn receive(connection: &Connection, key: StreamKey, target: &UdpSocket) -> io::Result<usize> {
+/// Passes on one datagram, if there is one after all.
+async fn receive(
+    connection: &Connection,
+    key: StreamKey,
+    target: &UdpSocket,
+    inbox: &Inbox,
+) -> io::Result<()> {
     let permit = reserve(connection, DATAGRAM).await?;
     let mut message = BytesMut::with_capacity(HEADER_LEN + DATAGRAM);
     message.put_slice(&data_header(key.id));
@@ -321,16 +457,16 @@ async fn receive(connection: &Connection, key: StreamKey, target: &UdpSocket) ->
         Ok(octets) => {
             // Most datagrams are small: do not keep 64 KiB for each while it waits.
             let message = BytesMut::from(&message[..]);
-            deliver(connection, message, octets, permit).await?;
-            Ok(octets)
+            inbox.octets_down.fetch_add(octets as u64, Ordering::Relaxed);
+            deliver(connection, message, octets, permit).await
         }
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
         Err(error) => Err(error),
     }
 }
 
 /// The error that made the socket ready, if it is still there.
-fn pending_error(target: &UdpSocket) -> io::Result<usize> {
+fn pending_error(target: &UdpSocket) -> io::Result<()> {
     match target.take_error()? {
         Some(error) => Err(error),
         None => {
@@ -338,16 +474,17 @@ fn pending_error(target: &UdpSocket) -> io::Result<usize> {
             let nothing: io::Result<()> =
                 target.try_io(Interest::ERROR, || Err(io::ErrorKind::WouldBlock.into()));
             drop(nothing);
-            Ok(0)
+            Ok(())
         }
     }
 }
 
-/// The target's machine answers a datagram by "port unreachable": as near to refusing as UDP comes.
-fn udp_reason(error: &io::Error) -> Reason {
-    match error.kind() {
+async fn udp_failed(connection: &Connection, key: StreamKey, error: &io::Error) {
+    // The target's machine answers a datagram by "port unreachable": as near to refusing as UDP comes.
+    let reason = match error.kind() {
         io::ErrorKind::ConnectionRefused => Reason::REFUSED,
         io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => Reason::UNREACHABLE,
         _ => Reason::NETWORK_ERROR,
-    }
+    };
+    connection.fail(key, reason, dial::errno(error), &error.to_string()).await;
 }

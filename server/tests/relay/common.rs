@@ -1,15 +1,20 @@
-//! A relay on a free port, and three ways to talk to it: as the page does ([`Page`]), packet by packet ([`Raw`]), and
+//! A relay on a free port, a resolver of the test's own, and three ways to talk to it: as the page does ([`Page`]), packet by packet ([`Raw`]), and
 //! by plain HTTP.
 
 use std::{
-    net::SocketAddr,
+    collections::{HashMap, VecDeque},
+    net::{IpAddr, SocketAddr},
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
-use socketlab_server::{DemoServices, ServeOptions, bind};
-use socketlab_wisp::{Client, ClientEvent, Packet, Reason, StreamId, StreamKind};
+use socketlab_server::{
+    Control, DemoServices, ServeOptions, bind, bind_with,
+    dial::{Lookup, Resolve},
+};
+use socketlab_wisp::{Client, ClientEvent, ClientOptions, Packet, Reason, StreamId, StreamKind};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -21,6 +26,7 @@ use tokio_tungstenite::{
         Message,
         client::IntoClientRequest,
         handshake::client::Request,
+        http::header::SEC_WEBSOCKET_PROTOCOL,
         protocol::{CloseFrame, frame::coding::CloseCode},
     },
 };
@@ -37,6 +43,9 @@ pub(crate) struct Relay {
     pub(crate) address: SocketAddr,
     pub(crate) demo: Option<DemoServices>,
     pub(crate) stop: CancellationToken,
+    pub(crate) control: Control,
+    pub(crate) link: String,
+    pub(crate) admin: Option<SocketAddr>,
     pub(crate) done: JoinHandle<std::io::Result<()>>,
 }
 
@@ -51,9 +60,42 @@ pub(crate) fn options(allow: &[&str]) -> ServeOptions {
 }
 
 pub(crate) async fn start(options: ServeOptions) -> Relay {
-    let server = bind(options).await.unwrap();
-    let (address, demo, stop) = (server.address(), server.demo().copied(), server.stop_token());
-    Relay { address, demo, stop, done: tokio::spawn(server.run()) }
+    run(bind(options).await.unwrap())
+}
+
+fn run(server: socketlab_server::Server) -> Relay {
+    Relay {
+        address: server.address(),
+        demo: server.demo().copied(),
+        stop: server.stop_token(),
+        control: server.control(),
+        link: server.join_link(),
+        admin: server.admin_address(),
+        done: tokio::spawn(server.run()),
+    }
+}
+
+/// With a resolver that knows only these names; each list is one answer, the last one stays.
+pub(crate) async fn start_with_names(options: ServeOptions, names: &[(&str, &[&[&str]])]) -> Relay {
+    let answers = |lists: &&[&[&str]]| -> VecDeque<Vec<IpAddr>> {
+        lists.iter().map(|list| list.iter().map(|text| text.parse().unwrap()).collect()).collect()
+    };
+    let names = names.iter().map(|(name, lists)| ((*name).to_owned(), answers(lists))).collect();
+    run(bind_with(options, Arc::new(Names(Mutex::new(names)))).await.unwrap())
+}
+
+#[derive(Debug)]
+struct Names(Mutex<HashMap<String, VecDeque<Vec<IpAddr>>>>);
+
+impl Resolve for Names {
+    fn lookup<'a>(&'a self, name: &'a str) -> Lookup<'a> {
+        Box::pin(async move {
+            let mut names = self.0.lock().unwrap();
+            let Some(answers) = names.get_mut(name) else { return Err(std::io::ErrorKind::NotFound.into()) };
+            let next = if answers.len() > 1 { answers.pop_front() } else { answers.front().cloned() };
+            Ok(next.unwrap_or_default())
+        })
+    }
 }
 
 impl Relay {
@@ -77,6 +119,28 @@ impl Relay {
     pub(crate) async fn open(&self, path: &str) -> WebSocketStream<TcpStream> {
         let tcp = TcpStream::connect(self.address).await.unwrap();
         client_async(self.request(path), tcp).await.unwrap().0
+    }
+
+    /// The same, offering subprotocols: version 2.
+    pub(crate) async fn open_as(&self, protocols: &str) -> WebSocketStream<TcpStream> {
+        let tcp = TcpStream::connect(self.address).await.unwrap();
+        let mut request = self.request("/wisp/");
+        request.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, protocols.parse().unwrap());
+        client_async(request, tcp).await.unwrap().0
+    }
+
+    /// A connection of version 2, as the page has it; nothing has been read.
+    pub(crate) async fn page_with(&self, protocols: &str, options: ClientOptions) -> Page {
+        let client = Client::with_options(options);
+        Page { socket: self.open_as(protocols).await, client, start: Instant::now() }
+    }
+
+    /// A connection with our extension, whose greeting has been read.
+    pub(crate) async fn ours(&self) -> Page {
+        let mut page = self.page_with("wisp-v2", ClientOptions::default()).await;
+        assert_eq!(page.event().await, ClientEvent::Ready { credit: 128 });
+        assert!(page.client.terms().is_some());
+        page
     }
 
     /// A connection whose greeting has been read.
@@ -170,6 +234,7 @@ impl Page {
             match self.event().await {
                 ClientEvent::Ready { .. } | ClientEvent::Writable { .. } => {}
                 ClientEvent::Motd { .. } | ClientEvent::Accepted { .. } | ClientEvent::Answered { .. } => {}
+                ClientEvent::Trouble { stream: StreamId::CONNECTION, .. } => {}
                 ClientEvent::Ended { reason } => panic!("the connection ended: {reason}"),
                 event @ (ClientEvent::Opened { stream }
                 | ClientEvent::Data { stream, .. }
@@ -191,6 +256,19 @@ impl Page {
         assert_eq!(self.event_of(id).await, ClientEvent::Opened { stream: id });
     }
 
+    /// Opens a TCP stream with our extension; the addresses of its real socket.
+    pub(crate) async fn connect(&mut self, to: SocketAddr) -> (StreamId, SocketAddr) {
+        let id = self.tcp(to);
+        self.opened(id).await;
+        match self.event_of(id).await {
+            ClientEvent::Addresses { local, remote, .. } => {
+                assert_eq!(remote, to);
+                (id, local)
+            }
+            other => panic!("no addresses but {other:?}"),
+        }
+    }
+
     pub(crate) async fn closed(&mut self, id: StreamId) -> Reason {
         match self.event_of(id).await {
             ClientEvent::Closed { reason, .. } => reason,
@@ -198,13 +276,46 @@ impl Page {
         }
     }
 
+    /// A failure with our extension: errno, sentence, reason.
+    pub(crate) async fn failed(&mut self, id: StreamId) -> (u16, String, Reason) {
+        match self.event_of(id).await {
+            ClientEvent::Trouble { errno, text, .. } => (errno, text, self.closed(id).await),
+            other => panic!("no trouble but {other:?}"),
+        }
+    }
+
+    /// The next event that `choose` knows what to do with; others are dropped.
+    pub(crate) async fn wait_for<T>(&mut self, choose: impl Fn(&ClientEvent) -> Option<T>) -> T {
+        loop {
+            let event = self.event().await;
+            if let Some(found) = choose(&event) {
+                return found;
+            }
+            assert!(!matches!(event, ClientEvent::Ended { .. }), "{event:?}");
+        }
+    }
+
+    /// The next notice for the whole page.
+    pub(crate) async fn notice(&mut self) -> (u16, String) {
+        self.wait_for(|event| match event {
+            ClientEvent::Trouble { stream: StreamId::CONNECTION, errno, text } => {
+                Some((*errno, text.clone()))
+            }
+            _ => None,
+        })
+        .await
+    }
+
     /// At least so many octets, or fewer if the target finishes.
     pub(crate) async fn read(&mut self, id: StreamId, octets: usize) -> Vec<u8> {
         let mut got = Vec::new();
         while got.len() < octets {
             match self.event_of(id).await {
-                ClientEvent::Data { bytes, .. } => got.extend_from_slice(&bytes),
-                ClientEvent::Closed { reason: Reason::VOLUNTARY, .. } => break,
+                ClientEvent::Data { bytes, .. } => {
+                    self.client.consumed(id, bytes.len() as u64);
+                    got.extend_from_slice(&bytes);
+                }
+                ClientEvent::Finished { .. } | ClientEvent::Closed { reason: Reason::VOLUNTARY, .. } => break,
                 other => panic!("no data but {other:?}"),
             }
         }

@@ -21,7 +21,7 @@ use tokio_tungstenite::{
 };
 
 /// The status that an upgrade gets: 101 or a refusal with a sentence.
-async fn knock(relay: &Relay, path: &str, headers: &[(&'static str, &str)]) -> (u16, String) {
+pub(crate) async fn knock(relay: &Relay, path: &str, headers: &[(&'static str, &str)]) -> (u16, String) {
     let mut request = relay.request(path);
     for (name, value) in headers {
         request.headers_mut().insert(*name, value.parse().unwrap());
@@ -254,15 +254,17 @@ async fn every_answer_has_its_headers() {
 }
 
 #[tokio::test]
-async fn an_address_that_others_reach_needs_a_word() {
+async fn an_address_that_others_reach_needs_a_code() {
     let public = ServeOptions { listen: "0.0.0.0:0".parse().unwrap(), ..ServeOptions::default() };
-    let Err(error) = bind(public.clone()).await else { panic!("it started") };
-    assert_eq!(
-        error.to_string(),
-        "0.0.0.0:0 can be reached from other machines, and everybody who reaches it could use this relay. \
-         Add --open if that is what you want, or listen on 127.0.0.1:0"
-    );
+    // A class code is made up, and part of the link that is printed.
+    let server = bind(public.clone()).await.unwrap();
+    let link = server.join_link();
+    let (_, code) = link.split_once("/#token=").unwrap();
+    assert!(code.len() == 11 && server.banner().contains(&link), "{}", server.banner());
+    let mine = bind(ServeOptions { token: vec!["kiva-2026".into()], ..public.clone() }).await.unwrap();
+    assert!(mine.join_link().ends_with("/#token=kiva-2026"), "{}", mine.join_link());
     let server = bind(ServeOptions { open: true, ..public }).await.unwrap();
+    assert!(!server.join_link().contains("token"));
     assert!(server.banner().contains("Everybody who reaches this address"), "{}", server.banner());
 }
 

@@ -5,5 +5,7 @@
 mod common;
 mod front_door;
 mod lan;
+mod ours;
 mod peers;
+mod safety;
 mod wisp;
