@@ -1,6 +1,6 @@
 //! Wisp version 2: what this relay offers, and who is let in.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 use axum::extract::ws::close_code;
 use bytes::Bytes;
@@ -74,6 +74,7 @@ impl Connection {
             }
             greeting
         };
+        self.is_greeted.store(true, Ordering::Relaxed);
         self.send(&greeting).await;
         Ok(())
     }

@@ -89,6 +89,8 @@ struct Connection {
     peer: IpAddr,
     rights: Mutex<Option<Arc<Rights>>>,
     meters: Meters,
+    /// Version 2: the client has sent its INFO and been let in.
+    is_greeted: AtomicBool,
     /// Some rate of octets is limited.
     is_paced: AtomicBool,
     told: Mutex<Option<Instant>>,
@@ -161,6 +163,7 @@ async fn serve(shared: Arc<Shared>, visitor: Visitor, socket: WebSocket) {
         peer,
         rights: Mutex::new(None),
         meters: permit.meters(),
+        is_greeted: AtomicBool::new(!version2),
         is_paced: AtomicBool::new(false),
         told: Mutex::new(None),
         window: OnceLock::new(),
@@ -222,7 +225,7 @@ async fn read(
     let shaking = Instant::now() + shared.options.header_timeout();
     let mut is_drained = false;
     loop {
-        let is_in = connection.is_let_in();
+        let is_in = connection.is_greeted.load(Ordering::Relaxed);
         let patience = if is_in { idle } else { shaking.saturating_duration_since(Instant::now()).min(idle) };
         let next = async {
             connection.wait_for_room().await;

@@ -3,7 +3,7 @@
 use std::{io::Write, sync::Arc, time::Duration};
 
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
-use futures_util::{SinkExt, StreamExt};
+use futures_util::StreamExt;
 use ring::{
     digest::{SHA256, SHA512, digest},
     signature::{Ed25519KeyPair, KeyPair},
@@ -145,9 +145,9 @@ async fn each_client_has_its_own_rights_and_may_have_a_key() {
          streams = 1\n[[client]]\nname = \"robot\"\npublic-key = \"{public}\"\n"
     ))
     .await;
-    let with = |code: &str| {
+    let with = async |code: &str| {
         let offer = format!("wisp-v2, socketlab-token.{code}");
-        async { first(relay.page_with(&offer, ClientOptions::default()).await).await.unwrap() }
+        first(relay.page_with(&offer, ClientOptions::default()).await).await.unwrap()
     };
     let mut student = with(CODE).await;
     let id = student.tcp(address);
