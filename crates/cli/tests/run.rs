@@ -237,6 +237,16 @@ fn mistakes_fail_as_on_linux() {
     }
 }
 
+#[test]
+fn ip_sockets_are_as_on_linux() {
+    check("ip-sockets");
+}
+
+#[test]
+fn ping_and_traceroute_run_as_they_are() {
+    check("ping");
+}
+
 /// Numbers of three digits or more are ports that the system chose, or amounts of octets that depend on its buffers;
 /// but error numbers stay.
 fn without_chance(text: &str) -> String {

@@ -100,6 +100,21 @@ pub(crate) struct Neighbours {
 }
 
 impl Entry {
+    /// Nothing is known, and nobody has asked.
+    fn unknown(now: Instant, source: IpAddr) -> Entry {
+        Entry {
+            state: NeighbourState::Failed,
+            mac: None,
+            confirmed: now,
+            updated: now,
+            tries: 0,
+            source,
+            next: None,
+            waiting: VecDeque::new(),
+            held: 0,
+        }
+    }
+
     /// The state, with the silent change from REACHABLE to STALE.
     fn state_at(&self, now: Instant, reachable: Duration) -> NeighbourState {
         match self.state {
@@ -146,17 +161,7 @@ impl Neighbours {
     /// Finds the address for `frame`, or keeps it until an answer comes.
     pub(crate) fn resolve(&mut self, now: Instant, key: Key, source: IpAddr, frame: Vec<u8>) -> Resolved {
         let reachable = self.reachable_time(key);
-        let entry = self.table.entry(key).or_insert_with(|| Entry {
-            state: NeighbourState::Failed,
-            mac: None,
-            confirmed: now,
-            updated: now,
-            tries: 0,
-            source,
-            next: None,
-            waiting: VecDeque::new(),
-            held: 0,
-        });
+        let entry = self.table.entry(key).or_insert_with(|| Entry::unknown(now, source));
         let state = entry.state_at(now, reachable);
         match (state, entry.mac) {
             (NeighbourState::Reachable | NeighbourState::Delay | NeighbourState::Probe, Some(mac)) => {
@@ -189,23 +194,9 @@ impl Neighbours {
     /// A neighbour told something about itself. Returns its address and the frames that waited for it.
     pub(crate) fn learn(&mut self, now: Instant, key: Key, news: News) -> Option<(MacAddr, Vec<Vec<u8>>)> {
         let reachable = self.reachable_time(key);
-        if !self.table.contains_key(&key) {
-            if !news.create {
-                return None;
-            }
+        if news.create {
             let source = crate::addr::unspecified(key.1);
-            let entry = Entry {
-                state: NeighbourState::Failed,
-                mac: None,
-                confirmed: now,
-                updated: now,
-                tries: 0,
-                source,
-                next: None,
-                waiting: VecDeque::new(),
-                held: 0,
-            };
-            self.table.insert(key, entry);
+            self.table.entry(key).or_insert_with(|| Entry::unknown(now, source));
         }
         let entry = self.table.get_mut(&key)?;
         let old = entry.state_at(now, reachable);

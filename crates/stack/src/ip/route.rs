@@ -210,8 +210,10 @@ impl Host {
         };
         let link = self.ifaces.get(out.0).ok_or_else(no_route)?;
         let own = source.filter(|source| to_many && link.has(*source));
-        // A host without an address may ask everybody for one (RFC 1122 3.2.1.3, RFC 2131 4.1).
-        let nobody = everybody.then_some(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        // A host without an address may speak to many: to ask for one (RFC 1122 3.2.1.3, RFC 2131 4.1), or whether one is
+        // free (RFC 4862 5.4.2).
+        let nobody =
+            to_many.then(|| crate::addr::unspecified(to)).filter(|none| everybody || source == Some(*none));
         let source = own.or_else(|| link.source_for(to, next_hop)).or(nobody).ok_or_else(no_route)?;
         let link_mtu = link.mtu;
         let mtu = self.path_mtus.get(self.clock, to).map_or(link_mtu, |mtu| mtu.min(link_mtu));

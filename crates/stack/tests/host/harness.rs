@@ -12,6 +12,8 @@ pub(crate) const PID: Pid = Pid(1);
 pub(crate) const AF_INET: i32 = 2;
 pub(crate) const STREAM: i32 = 1;
 pub(crate) const DGRAM: i32 = 2;
+pub(crate) const AF_INET6: i32 = 10;
+pub(crate) const RAW: i32 = 3;
 pub(crate) const SOL_SOCKET: i32 = 1;
 pub(crate) const SO_REUSEADDR: i32 = 2;
 
@@ -35,6 +37,11 @@ pub(crate) struct Net {
 
 pub(crate) fn ip(host: usize) -> IpAddr {
     format!("10.0.0.{}", host + 1).parse().unwrap()
+}
+
+/// The IPv6 address of a host: `fd00::1` and so on.
+pub(crate) fn ip6(host: usize) -> IpAddr {
+    format!("fd00::{:x}", host + 1).parse().unwrap()
 }
 
 pub(crate) fn at(host: usize, port: u16) -> SocketAddr {
@@ -75,7 +82,8 @@ impl Net {
             .map(|(index, config)| {
                 let mut host = Host::new(config);
                 let address = IpCidr { address: ip(index), prefix_len: 24 };
-                host.add_interface("eth0", mac(index), &[address], 1500);
+                let v6 = IpCidr { address: ip6(index), prefix_len: 64 };
+                host.add_interface("eth0", mac(index), &[address, v6], 1500);
                 host
             })
             .collect();
@@ -213,6 +221,24 @@ impl Net {
             Ok(Ret::Fd(fd)) => fd,
             other => panic!("socket: {other:?}"),
         }
+    }
+
+    pub(crate) fn open(&mut self, host: usize, family: i32, kind: i32, protocol: i32) -> Fd {
+        match self.now(host, Call::Socket { family, kind, protocol }) {
+            Ok(Ret::Fd(fd)) => fd,
+            other => panic!("socket: {other:?}"),
+        }
+    }
+
+    pub(crate) fn send_to(&mut self, host: usize, fd: Fd, data: &[u8], to: &str) -> Result<Ret, Failure> {
+        let data = Bytes::copy_from_slice(data);
+        self.now(host, Call::SendTo { fd, data, flags: 0, addr: addr(to), timeout: None })
+    }
+
+    /// A neighbour's state in a host's table.
+    pub(crate) fn neighbour(&self, host: usize, of: IpAddr) -> Option<NeighbourState> {
+        let table = self.hosts[host].snapshot_at(self.now).neighbours;
+        table.into_iter().find(|entry| entry.address == of).map(|entry| entry.state)
     }
 
     pub(crate) fn bind(&mut self, host: usize, fd: Fd, to: &str) -> Result<Ret, Failure> {

@@ -4,9 +4,12 @@
 
 mod chaos;
 mod gateway;
+mod groups;
 mod harness;
+mod ipv6;
 mod loss;
 mod mistakes;
+mod raw;
 mod sockets;
 mod tcp;
 mod udp;
