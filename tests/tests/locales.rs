@@ -80,19 +80,22 @@ fn whatever_an_event_or_a_view_names_has_a_sentence() {
         .iter()
         .chain(socketlab_view::wait::wait_keys())
         .chain(socketlab_view::notice::notice_keys())
-        .chain(socketlab_view::evidence::evidence_keys());
+        .chain(socketlab_view::evidence::evidence_keys())
+        .chain(socketlab_view::filter_keys());
     for (key, given) in views {
         let named = known.get(*key).unwrap_or_else(|| panic!("no sentence for {key}"));
         for name in named {
             assert!(given.contains(&name.as_str()), "{key} names ${name}, which it does not get");
         }
     }
-    let words = socketlab_view::field_keys()
+    let fields = socketlab_view::field_keys();
+    let words = fields
         .iter()
         .chain(socketlab_view::note_keys())
         .chain(socketlab_view::value_keys())
-        .chain(socketlab_lab::PROBLEM_KEYS);
-    for (key, _) in words {
+        .chain(socketlab_lab::PROBLEM_KEYS)
+        .map(|(key, _)| key);
+    for key in words {
         assert!(known.contains_key(*key), "no text for {key}");
     }
 }

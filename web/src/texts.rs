@@ -24,6 +24,7 @@ macro_rules! locale {
             include_str!(concat!("../locales/", $lang, "/console.ftl")),
             include_str!(concat!("../locales/", $lang, "/editor.ftl")),
             include_str!(concat!("../locales/", $lang, "/fields.ftl")),
+            include_str!(concat!("../locales/", $lang, "/filter.ftl")),
             include_str!(concat!("../locales/", $lang, "/header.ftl")),
             include_str!(concat!("../locales/", $lang, "/help.ftl")),
             include_str!(concat!("../locales/", $lang, "/inspector.ftl")),

@@ -154,6 +154,7 @@ fn syn() -> EventKind {
         label: "SYN seq=0".into(),
         cause: None,
         conversation: Some(0),
+        context: socketlab_view::Context::default(),
     })
 }
 

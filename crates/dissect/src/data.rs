@@ -1,42 +1,57 @@
 //! What is left when all headers are taken off: octets, shown as text where they are text.
 
-use crate::header::{Walk, field, preview};
-use crate::keys::{DATA_DATA, DATA_LEN, DATA_TEXT};
-use crate::link::hex;
-use crate::tree::LayerLetter;
+use crate::fields::{DATA_DATA, DATA_LEN, DATA_TEXT, LINE};
+use crate::header::{Walk, plural, preview};
+use crate::tree::{LayerLetter, Value};
 
 /// Most lines of text that are shown one by one.
-const LINES: usize = 32;
+const LINES: usize = 64;
 
 /// The octets from `start` to `end` as data; nothing if there are none.
 pub(crate) fn data(w: &mut Walk<'_>, start: usize, end: usize) {
-    let octets = w.octets(start, end);
+    let octets = w.slice(start, end);
     if octets.is_empty() {
         return;
     }
     let mut h = w.header(start, end);
-    h.add(DATA_DATA, 0, octets.len(), hex(octets));
-    if is_text(octets) {
-        let mut text = field(DATA_TEXT, start, start + octets.len(), preview(octets, 120));
-        let mut at = start;
-        for line in octets.split_inclusive(|o| *o == b'\n').take(LINES) {
-            text.children.push(field(DATA_TEXT, at, at + line.len(), preview(line, 120)));
+    h.bytes(DATA_DATA, 0, octets.len());
+    if h.makes_texts() && is_text(octets) {
+        h.open(DATA_TEXT, 0, octets.len(), Value::Text(String::new()), || preview(octets, 120));
+        if let Some(text) = h.group() {
+            text.typed = Value::Text(String::from_utf8_lossy(octets).into_owned());
+        }
+        let mut at = 0;
+        let lines = octets.split_inclusive(|o| *o == b'\n').count();
+        for line in octets.split_inclusive(|o| *o == b'\n').take(LINES).filter(|_| lines > 1) {
+            let shown = String::from_utf8_lossy(line).into_owned();
+            h.add(DATA_TEXT, at, line.len(), Value::Text(shown), || preview(line, 120));
             at += line.len();
         }
-        if text.children.len() == 1 {
-            text.children.clear();
-        }
-        h.fields.push(text);
+        h.close();
     }
-    h.derive(DATA_LEN, 0, octets.len().to_string());
-    let plural = if octets.len() == 1 { "" } else { "s" };
-    w.layer(
-        LayerLetter::Application,
-        "data",
-        format!("Data ({} byte{plural})", octets.len()),
-        h,
-        octets.len(),
-    );
+    h.derive(DATA_LEN, 0, Value::Uint(octets.len() as u64));
+    let len = octets.len();
+    w.layer(LayerLetter::Application, "data", || format!("Data ({len} byte{})", plural(len)), h, len);
+}
+
+/// The lines of a text, such as the body of an HTTP response.
+pub(crate) fn text_lines(w: &mut Walk<'_>, start: usize, end: usize, kind: &str) {
+    let octets = w.slice(start, end);
+    let mut h = w.header(start, end);
+    let mut at = 0;
+    let wanted = if h.makes_fields() { LINES } else { 0 };
+    for line in octets.split_inclusive(|o| *o == b'\n').take(wanted) {
+        h.open(LINE, at, line.len(), Value::None, String::new);
+        if let Some(f) = h.group() {
+            let text = preview(line, 1000);
+            f.label = text[1..text.len() - 1].to_string().into();
+        }
+        h.close();
+        at += line.len();
+    }
+    let lines = octets.split_inclusive(|o| *o == b'\n').count();
+    let title = || format!("Line-based text data: {kind} ({lines} lines)");
+    w.layer(LayerLetter::Application, "data-text-lines", title, h, octets.len());
 }
 
 /// Whether a person would call it text: UTF-8 (but for a character cut at the end) without control characters other

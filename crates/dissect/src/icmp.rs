@@ -1,162 +1,129 @@
-//! ICMP (RFC 792) with the packet it quotes, and the common messages of ICMPv6 (RFC 4443, RFC 4861).
+//! ICMP (RFC 792) with the packet it quotes.
 
-use core::net::{Ipv4Addr, Ipv6Addr};
-
-use crate::header::{Walk, field, mac, ones_sum};
-use crate::keys::*;
-use crate::network::{self, Ends};
-use crate::tree::LayerLetter;
-use crate::{data, link};
+use crate::data;
+use crate::fields::*;
+use crate::header::{Walk, ones_sum};
+use crate::ipv4::{self, Ends, checksum};
+use crate::tree::{LayerLetter, Value};
 
 /// Quotes inside quotes are not opened: an ICMP error is never sent about an ICMP error (RFC 1122 3.2.2).
-const DEEPEST: u8 = 2;
+pub(crate) const DEEPEST: u8 = 2;
 
 pub(crate) fn icmp(w: &mut Walk<'_>, start: usize, end: usize, ends: Ends<'_>) {
     let mut h = w.header(start, end);
     let kind = h.u8(0);
-    if let Some(v) = kind {
-        h.add(ICMP_TYPE, 0, 1, format!("{v} ({})", type_name(v)));
-    }
+    h.number(ICMP_TYPE, 0, 1, |v| format!("{v} ({})", type_name(v as u8)));
     let code = h.u8(1);
     if let (Some(t), Some(c)) = (kind, code) {
-        let value = code_name(t, c).map_or(c.to_string(), |name| format!("{c} ({name})"));
-        h.add(ICMP_CODE, 1, 1, value);
+        h.add(ICMP_CODE, 1, 1, Value::Uint(c.into()), || {
+            code_name(t, c).map_or(c.to_string(), |name| format!("{c} ({name})"))
+        });
     }
     if let Some(v) = h.u16(2) {
-        h.add(ICMP_CHECKSUM, 2, 2, format!("0x{v:04x}"));
-        let good = ends.whole.then(|| ones_sum(&[w.octets(start, end)]) == 0xffff);
-        h.verdict(ICMP_CHECKSUM_STATUS, 2, good);
+        let good = ends.whole.then(|| ones_sum(&[w.slice(start, end)]) == 0xffff);
+        checksum(&mut h, ICMP_CHECKSUM, ICMP_CHECKSUM_STATUS, 2, v, good);
         if good == Some(false) {
             w.note(NOTE_BAD_CHECKSUM, "icmp", start + 2, start + 4);
         }
     }
+    let mut echo = None;
     match kind {
-        Some(0 | 8) => {
-            if let Some(v) = h.u16(4) {
-                h.add(ICMP_IDENT, 4, 2, format!("{v} (0x{v:04x})"));
+        Some(0 | 8 | 13 | 14) => {
+            let ident = h.u16(4);
+            let seq = h.u16(6);
+            if let (Some(ident), Some(seq)) = (ident, seq) {
+                echo = Some((ident, seq));
+                let fields = [
+                    (ICMP_IDENT, 4, ident),
+                    (ICMP_IDENT_LE, 4, ident.swap_bytes()),
+                    (ICMP_SEQ, 6, seq),
+                    (ICMP_SEQ_LE, 6, seq.swap_bytes()),
+                ];
+                for (def, offset, v) in fields {
+                    h.add(def, offset, 2, Value::Uint(v.into()), || format!("{v} (0x{v:04x})"));
+                }
             }
-            if let Some(v) = h.u16(6) {
-                h.add(ICMP_SEQ, 6, 2, format!("{v} (0x{v:04x})"));
+            if let Some(reply) = w.context.reply.filter(|_| w.depth == 0) {
+                h.derive(ICMP_RESP_TO, 0, Value::Uint(reply.frame));
+                h.derive(ICMP_RESPTIME, 0, Value::Nanos(reply.after));
             }
         }
         Some(3) if code == Some(4) => {
-            if let Some(v) = h.u16(4) {
-                h.add(ICMP_UNUSED, 4, 2, format!("{v:04x}"));
-            }
-            if let Some(v) = h.u16(6) {
-                h.add(ICMP_MTU, 6, 2, v.to_string());
-            }
+            h.bytes(ICMP_UNUSED, 4, 2);
+            h.uint(ICMP_MTU, 6, 2);
         }
         Some(5) => {
-            if let Some(v) = h.u32(4) {
-                h.add(ICMP_GATEWAY, 4, 4, Ipv4Addr::from_bits(v).to_string());
-            }
+            h.ipv4(ICMP_GATEWAY, 4);
         }
-        _ => {
-            if let Some(v) = h.u32(4) {
-                h.add(ICMP_UNUSED, 4, 4, format!("{v:08x}"));
-            }
+        Some(12) => {
+            h.uint(ICMP_POINTER, 4, 1);
+            h.bytes(ICMP_UNUSED, 5, 3);
         }
+        Some(3 | 11) => {
+            h.bytes(ICMP_UNUSED, 4, 4);
+        }
+        _ => {}
     }
-    w.layer(LayerLetter::Network, "icmp", "Internet Control Message Protocol".to_string(), h, 8);
+    if w.writes() {
+        columns(w, kind, code, echo, ends.ttl, h.short);
+    }
+    w.layer(LayerLetter::Network, "icmp", || "Internet Control Message Protocol".to_string(), h, 8);
+    if matches!(kind, Some(13 | 14)) {
+        return;
+    }
     let body = start + 8;
+    // A redirect is about the header and the 8 octets that RFC 792 asks for.
+    let end = match kind {
+        Some(5) => {
+            end.min(body + usize::from(w.slice(body, body + 1).first().map_or(5, |o| o & 0x0f)) * 4 + 8)
+        }
+        _ => end,
+    };
     if matches!(kind, Some(3 | 4 | 5 | 11 | 12)) && w.depth < DEEPEST && body < end {
         w.depth += 1;
-        let hints = w.hints.take();
-        network::ipv4(w, body, end);
-        w.hints = hints;
+        ipv4::ipv4(w, body, end);
         w.depth -= 1;
     } else {
         data::data(w, body, end);
     }
 }
 
-pub(crate) fn icmpv6(w: &mut Walk<'_>, start: usize, end: usize, ends: Ends<'_>) {
-    let mut h = w.header(start, end);
-    let kind = h.u8(0);
-    if let Some(v) = kind {
-        h.add(ICMPV6_TYPE, 0, 1, format!("{} ({v})", type_name_v6(v)));
+fn columns(
+    w: &mut Walk<'_>,
+    kind: Option<u8>,
+    code: Option<u8>,
+    echo: Option<(u16, u16)>,
+    ttl: u8,
+    short: bool,
+) {
+    let (Some(kind), Some(code), false) = (kind, code, short) else {
+        w.columns.set("ICMP", "[Malformed Packet]");
+        return;
+    };
+    if let Some((ident, seq)) = echo {
+        let word = if kind == 8 { "request " } else { "reply   " };
+        let what = match kind {
+            13 | 14 => format!("{:20}", type_name(kind)),
+            _ => format!("Echo (ping) {word}"),
+        };
+        let mut info = format!("{what} id=0x{ident:04x}, seq={seq}/{}, ttl={ttl}", seq.swap_bytes());
+        if let Some(reply) = w.context.reply {
+            info += &format!(" (request in {})", reply.frame);
+        }
+        w.columns.set("ICMP", info);
+        w.columns.label(format!("ping {} seq={seq}", word.trim()));
+        return;
     }
-    let code = h.u8(1);
-    if let (Some(t), Some(c)) = (kind, code) {
-        let value = code_name_v6(t, c).map_or(c.to_string(), |name| format!("{c} ({name})"));
-        h.add(ICMPV6_CODE, 1, 1, value);
-    }
-    if let Some(v) = h.u16(2) {
-        h.add(ICMPV6_CHECKSUM, 2, 2, format!("0x{v:04x}"));
-        let good = ends.whole.then(|| {
-            let len = u32::try_from(end - start).unwrap_or(0).to_be_bytes();
-            ones_sum(&[ends.addresses, &len, &[0, 58], w.octets(start, end)]) == 0xffff
-        });
-        h.verdict(ICMPV6_CHECKSUM_STATUS, 2, good);
-        if good == Some(false) {
-            w.note(NOTE_BAD_CHECKSUM, "icmpv6", start + 2, start + 4);
+    let name = type_name(kind);
+    match code_name(kind, code) {
+        Some(reason) => {
+            w.columns.set("ICMP", format!("{name:20} ({reason})"));
+            w.columns.label(reason);
         }
-    }
-    let mut len = 8;
-    match kind {
-        Some(128 | 129) => {
-            if let Some(v) = h.u16(4) {
-                h.add(ICMPV6_ECHO_IDENT, 4, 2, format!("0x{v:04x}"));
-            }
-            if let Some(v) = h.u16(6) {
-                h.add(ICMPV6_ECHO_SEQ, 6, 2, v.to_string());
-            }
+        None => {
+            w.columns.set("ICMP", if kind == 10 { format!("{name:20}") } else { name.to_string() });
+            w.columns.label(name);
         }
-        Some(2) => {
-            if let Some(v) = h.u32(4) {
-                h.add(ICMPV6_MTU, 4, 4, v.to_string());
-            }
-        }
-        Some(135 | 136) => {
-            if let Some(v) = h.u32(4) {
-                h.add(ICMPV6_RESERVED, 4, 4, format!("{v:08x}"));
-            }
-            if let Some(octets) = h.peek(8, 16)
-                && let Ok(octets) = <[u8; 16]>::try_from(octets)
-            {
-                h.add(ICMPV6_TARGET, 8, 16, Ipv6Addr::from(octets).to_string());
-            }
-            len = end - start;
-            let mut at = 24;
-            // Options of RFC 4861 4.6: type, length in units of 8 octets.
-            while start + at + 2 <= end {
-                let (Some(t), Some(units)) = (h.u8(at), h.u8(at + 1)) else { break };
-                let size = usize::from(units) * 8;
-                if size == 0 || start + at + size > end {
-                    w.note(NOTE_BAD_OPTION, "icmpv6", start + at, end);
-                    break;
-                }
-                let name = match t {
-                    1 => "Source link-layer address (1)".to_string(),
-                    2 => "Target link-layer address (2)".to_string(),
-                    _ => format!("Unknown ({t})"),
-                };
-                let address = (matches!(t, 1 | 2) && size == 8).then(|| h.peek(at + 2, 6)).flatten();
-                let from = start + at;
-                let option = h.add(ICMPV6_OPT, at, size, name);
-                if let Some(octets) = address {
-                    option.children.push(field(ICMPV6_OPT_LINKADDR, from + 2, from + 8, mac(octets)));
-                }
-                at += size;
-            }
-        }
-        _ => {
-            if let Some(v) = h.u32(4) {
-                h.add(ICMPV6_RESERVED, 4, 4, link::hex(&v.to_be_bytes()));
-            }
-        }
-    }
-    w.layer(LayerLetter::Network, "icmpv6", "Internet Control Message Protocol v6".to_string(), h, len);
-    let body = start + len;
-    if matches!(kind, Some(1..=4)) && w.depth < DEEPEST && body < end {
-        w.depth += 1;
-        let hints = w.hints.take();
-        network::ipv6(w, body, end);
-        w.hints = hints;
-        w.depth -= 1;
-    } else if body < end {
-        data::data(w, body, end);
     }
 }
 
@@ -168,8 +135,12 @@ pub(crate) fn type_name(kind: u8) -> &'static str {
         4 => "Source quench (flow control)",
         5 => "Redirect",
         8 => "Echo (ping) request",
+        9 => "Router advertisement",
+        10 => "Router solicitation",
         11 => "Time-to-live exceeded",
         12 => "Parameter problem",
+        13 => "Timestamp request",
+        14 => "Timestamp reply",
         _ => "Unknown",
     }
 }
@@ -185,45 +156,23 @@ pub(crate) fn code_name(kind: u8, code: u8) -> Option<&'static str> {
         (3, 5) => "Source route failed",
         (3, 6) => "Destination network unknown",
         (3, 7) => "Destination host unknown",
+        (3, 8) => "Source host isolated",
         (3, 9) => "Network administratively prohibited",
         (3, 10) => "Host administratively prohibited",
+        (3, 11) => "Network unreachable for TOS",
+        (3, 12) => "Host unreachable for TOS",
         (3, 13) => "Communication administratively filtered",
+        (3, 14) => "Host precedence violation",
+        (3, 15) => "Precedence cutoff in effect",
         (5, 0) => "Redirect for network",
         (5, 1) => "Redirect for host",
+        (5, 2) => "Redirect for TOS and network",
+        (5, 3) => "Redirect for TOS and host",
         (11, 0) => "Time to live exceeded in transit",
         (11, 1) => "Fragment reassembly time exceeded",
-        _ => return None,
-    })
-}
-
-/// Wireshark's name of an ICMPv6 type.
-pub(crate) fn type_name_v6(kind: u8) -> &'static str {
-    match kind {
-        1 => "Destination Unreachable",
-        2 => "Packet Too Big",
-        3 => "Time Exceeded",
-        4 => "Parameter Problem",
-        128 => "Echo (ping) request",
-        129 => "Echo (ping) reply",
-        133 => "Router Solicitation",
-        134 => "Router Advertisement",
-        135 => "Neighbor Solicitation",
-        136 => "Neighbor Advertisement",
-        137 => "Redirect",
-        143 => "Multicast Listener Report Message v2",
-        _ => "Unknown",
-    }
-}
-
-/// Wireshark's name of an ICMPv6 code.
-pub(crate) fn code_name_v6(kind: u8, code: u8) -> Option<&'static str> {
-    Some(match (kind, code) {
-        (1, 0) => "no route to destination",
-        (1, 1) => "Administratively prohibited",
-        (1, 3) => "Address unreachable",
-        (1, 4) => "Port unreachable",
-        (3, 0) => "hop limit exceeded in transit",
-        (3, 1) => "fragment reassembly time exceeded",
+        (12, 0) => "Pointer indicates the error",
+        (12, 1) => "Required option missing",
+        (12, 2) => "Bad length",
         _ => return None,
     })
 }

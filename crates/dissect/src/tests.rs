@@ -1,7 +1,10 @@
 //! The tree, through the front door.
 
 use crate::frames::{self, Tcp};
-use crate::{Dissection, Field, LayerLetter, TcpSummary, dissect, dissect_with, preview};
+use crate::{
+    Context, Dissection, Field, LayerLetter, TcpContext, TcpSummary, Transport, dissect, dissect_with,
+    preview,
+};
 
 fn data_segment() -> Vec<u8> {
     frames::tcp(&Tcp {
@@ -37,8 +40,11 @@ fn value<'a>(d: &'a Dissection, name: &str) -> &'a Field {
 #[test]
 fn a_segment_is_four_layers_with_wiresharks_titles() {
     let frame = data_segment();
-    let relative = TcpSummary { flags: 0x018, seq: 1, ack: 1, window: 64256, len: 17 };
-    let d = dissect_with(&frame, Some(&relative));
+    let numbers = TcpSummary { flags: 0x018, seq: 1, ack: 1, window: 64256, len: 17 };
+    let message = crate::Message { end: 17, ..crate::Message::default() };
+    let tcp = TcpContext { numbers, messages: vec![message], ..TcpContext::default() };
+    let context = Context { transport: Transport::Tcp(Box::new(tcp)), ..Context::default() };
+    let d = dissect_with(&frame, &context);
     let titles: Vec<_> = d.layers.iter().map(|l| (l.letter.letter(), l.title.as_str())).collect();
     let wanted = [
         (

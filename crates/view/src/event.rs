@@ -2,7 +2,7 @@
 //! Times are nanoseconds of virtual time.
 
 use serde::{Deserialize, Serialize};
-use socketlab_dissect::{Expert, TcpSummary};
+use socketlab_dissect::{Context, Expert, TcpSummary};
 use socketlab_netsim::Topology;
 
 use crate::notice::NoticeView;
@@ -61,6 +61,9 @@ pub struct FrameView {
     pub expert: Vec<Expert>,
     /// What tcpdump(1) prints for it, without the time.
     pub tcpdump: String,
+    /// What the packets before say about it: with it and its bytes, [`crate::dissect_with`] makes its tree. The packet's
+    /// number there counts first hops, as the packet list does.
+    pub context: Context,
 }
 
 /// A system call as it begins.

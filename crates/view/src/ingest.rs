@@ -277,6 +277,7 @@ impl Ingest {
             tcp: summary.tcp,
             expert: summary.expert,
             tcpdump: summary.tcpdump,
+            context: summary.context,
         })
     }
 

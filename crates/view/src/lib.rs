@@ -33,6 +33,6 @@ pub use event::{
 pub use ingest::Ingest;
 pub use notice::NoticeView;
 pub use socketlab_dissect::{
-    Dissection, Expert, Field, Layer, LayerLetter, Note, TcpSummary, dissect, dissect_with, field_keys,
-    note_keys, value_keys,
+    Context, Dissection, Expert, Field, Filter, FilterError, FilterProblem, Layer, LayerLetter, Note, Source,
+    TcpSummary, dissect, dissect_with, field_keys, filter_fields, filter_keys, note_keys, value_keys,
 };

@@ -1,12 +1,18 @@
 //! What Wireshark's TCP analysis finds in one conversation. The rules, and their order, are those that its manual lists
 //! under "TCP Analysis"; numbers of the conversation are kept per direction.
 
-use super::{Expert, TcpSummary};
+use super::Expert;
+use super::messages::{self, Assembly, Dialogue};
+use crate::context::{Message, Reply, TcpContext, TcpSummary};
 
-const FIN: u16 = 0x001;
-const SYN: u16 = 0x002;
-const RST: u16 = 0x004;
-const ACK: u16 = 0x010;
+const FIN: u16 = TcpSummary::FIN;
+const SYN: u16 = TcpSummary::SYN;
+const RST: u16 = TcpSummary::RST;
+const PSH: u16 = TcpSummary::PSH;
+const ACK: u16 = TcpSummary::ACK;
+
+/// Most segments that are remembered until they are acknowledged (Wireshark's number).
+const UNACKED: usize = 10_000;
 
 /// A segment after more than this time, when no round-trip time is known, is no longer out of order but sent again
 /// (Wireshark's 3 ms).
@@ -17,17 +23,28 @@ const FAST_NANOS: u64 = 20_000_000;
 
 /// A segment as it comes.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Segment {
-    pub(super) at: u64,
-    pub(super) frame: u64,
-    pub(super) seq: u32,
-    pub(super) ack: u32,
-    pub(super) flags: u16,
+pub(crate) struct Segment {
+    pub(crate) at: u64,
+    pub(crate) frame: u64,
+    pub(crate) seq: u32,
+    pub(crate) ack: u32,
+    pub(crate) flags: u16,
     /// Unscaled.
-    pub(super) window: u16,
-    pub(super) len: u32,
+    pub(crate) window: u16,
+    pub(crate) len: u32,
     /// Shift of the window scale option.
-    pub(super) scale: Option<u8>,
+    pub(crate) scale: Option<u8>,
+    /// Octets that its SACK option reports.
+    pub(crate) sacked: u32,
+}
+
+/// A segment that was not acknowledged yet.
+#[derive(Clone, Copy, Debug)]
+struct Sent {
+    frame: u64,
+    at: u64,
+    seq: u32,
+    next: u32,
 }
 
 /// Window scaling of a direction.
@@ -45,9 +62,9 @@ enum Scale {
 #[derive(Clone, Debug, Default)]
 struct Flow {
     base: Option<u32>,
-    saw_syn: bool,
     next: Option<u32>,
     next_at: u64,
+    next_frame: Option<u64>,
     /// End of what was seen without a hole.
     max_to_be_acked: Option<u32>,
     last_ack: Option<u32>,
@@ -57,6 +74,15 @@ struct Flow {
     dup_acks: u32,
     last_non_dup: u64,
     last: Flags,
+    /// Oldest first.
+    unacked: Vec<Sent>,
+    /// No segment was missed since the other side last acknowledged: octets in flight can be counted.
+    flight_unknown: bool,
+    /// Octets since the last PSH, and whether the segment before had it.
+    pushed: (u32, bool),
+    /// Octets beyond a hole that this side reports to have.
+    sacked: u32,
+    assembly: Assembly,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -71,6 +97,8 @@ pub(super) struct Stream {
     flows: [Flow; 2],
     syn_at: Option<u64>,
     first_rtt: Option<u64>,
+    completeness: u8,
+    dialogue: Dialogue,
 }
 
 fn after(a: u32, b: u32) -> bool {
@@ -88,35 +116,35 @@ impl Stream {
         s.flags & (SYN | ACK) == SYN && flow.base.is_some_and(|base| base != s.seq)
     }
 
-    /// The next segment.
-    pub(super) fn push(&mut self, forward: bool, s: &Segment) -> (TcpSummary, Vec<Expert>) {
+    /// The next segment: what the conversation says about it goes into `out`.
+    pub(super) fn push(
+        &mut self,
+        forward: bool,
+        s: &Segment,
+        payload: &[u8],
+        ports: (u16, u16),
+        out: &mut TcpContext,
+    ) {
         let [a, b] = &mut self.flows;
         let (fwd, rev) = if forward { (a, b) } else { (b, a) };
         let special = s.flags & (SYN | FIN | RST) != 0;
-
+        out.completeness = self.completeness;
+        // Nobody knows what was before a conversation that the capture finds going on.
+        let first = fwd.base.is_none() && rev.base.is_none();
+        if !first || s.flags & SYN != 0 {
+            self.completeness |= seen(s);
+        }
         if fwd.base.is_none() {
             fwd.base = Some(if s.flags & SYN != 0 { s.seq } else { s.seq.wrapping_sub(1) });
         }
         if rev.base.is_none() && s.flags & ACK != 0 {
             rev.base = Some(s.ack.wrapping_sub(1));
         }
-        if s.flags & SYN != 0 {
-            fwd.saw_syn = true;
-            fwd.scale = match s.scale {
-                Some(shift) => Scale::Shift(shift),
-                None => Scale::Off,
-            };
-            // RFC 7323 2.2: scaling works only if both sides offer it.
-            if s.flags & ACK != 0 && (s.scale.is_none() || rev.scale == Scale::Off) {
-                fwd.scale = Scale::Off;
-                rev.scale = Scale::Off;
-            }
-            if s.flags & ACK == 0 {
-                self.syn_at = Some(s.at);
-            }
-        } else if self.first_rtt.is_none() && fwd.saw_syn && rev.saw_syn && s.flags & ACK != 0 {
-            self.first_rtt = self.syn_at.map(|syn| s.at.saturating_sub(syn));
+        if s.flags & ACK != 0 {
+            rev.flight_unknown = false;
         }
+        let was_known = self.first_rtt.is_some();
+        handshake(fwd, rev, s, &mut self.syn_at, &mut self.first_rtt);
 
         let mut found = Found::default();
         let probe = s.len == 1 && fwd.next == Some(s.seq) && rev.window == Some(0);
@@ -144,22 +172,130 @@ impl Stream {
         }
         if (s.len > 0 || s.flags & (SYN | FIN) != 0) && !found.keep_alive {
             found.repeat = repeat(fwd, rev, s, self.first_rtt);
+            if found.repeat == Some(Expert::Retransmission) {
+                let newest = fwd.next_frame.map(|frame| (frame, fwd.next_at));
+                let first = fwd.unacked.first().map(|sent| (sent.frame, sent.at)).or(newest);
+                out.repeats = first.map(|(frame, at)| Reply { frame, after: s.at.saturating_sub(at) });
+            }
         }
         remember(fwd, s, &found);
+        out.acks = acknowledge(rev, s);
+        flight(fwd, rev, s, out);
 
         let shift = match (fwd.scale, s.flags & SYN != 0) {
             (Scale::Shift(shift), false) => shift,
             _ => 0,
         };
-        let tcp = TcpSummary {
+        out.scale = match (s.flags & SYN != 0, fwd.scale) {
+            (true, _) => None,
+            (_, Scale::Unknown) => Some(-1),
+            (_, Scale::Off) => Some(-2),
+            (_, Scale::Shift(shift)) => Some(1 << shift),
+        };
+        out.first_rtt = self.first_rtt.filter(|_| was_known || s.flags & ACK != 0);
+        out.numbers = TcpSummary {
             flags: s.flags,
             seq: s.seq.wrapping_sub(fwd.base.unwrap_or(0)),
             ack: if s.flags & ACK == 0 { 0 } else { s.ack.wrapping_sub(rev.base.unwrap_or(0)) },
             window: u32::from(s.window) << shift,
             len: s.len,
         };
-        (tcp, found.list())
+        // Wireshark takes none of these apart.
+        let known = [Expert::Retransmission, Expert::SpuriousRetransmission, Expert::OutOfOrder];
+        out.opaque = found.repeat.is_some_and(|r| known.contains(&r));
+        if found.keep_alive {
+            // The octet of a keep-alive is no part of any message.
+            out.messages.extend((s.len > 0).then(|| Message { end: s.len, ..Message::default() }));
+        } else if !out.opaque {
+            out.messages = messages::push(&mut fwd.assembly, &mut self.dialogue, s, payload, ports);
+        }
+        out.expert = found.list();
     }
+}
+
+/// Which part of a whole conversation a segment is.
+fn seen(s: &Segment) -> u8 {
+    let mut seen = match s.flags & (SYN | ACK) {
+        SYN => 1,
+        ACK => 4,
+        0 => 0,
+        _ => 2,
+    };
+    if s.len > 0 {
+        seen |= 8;
+    }
+    if s.flags & FIN != 0 {
+        seen |= 16;
+    }
+    if s.flags & RST != 0 {
+        seen |= 32;
+    }
+    seen
+}
+
+/// Window scaling and the first round-trip time.
+fn handshake(
+    fwd: &mut Flow,
+    rev: &mut Flow,
+    s: &Segment,
+    syn_at: &mut Option<u64>,
+    first_rtt: &mut Option<u64>,
+) {
+    if s.flags & SYN != 0 {
+        fwd.scale = match s.scale {
+            Some(shift) => Scale::Shift(shift),
+            None => Scale::Off,
+        };
+        // RFC 7323 2.2: scaling works only if both sides offer it.
+        if s.flags & ACK != 0 && (s.scale.is_none() || rev.scale == Scale::Off) {
+            fwd.scale = Scale::Off;
+            rev.scale = Scale::Off;
+        }
+        if s.flags & ACK == 0 {
+            *syn_at = Some(s.at);
+        }
+    } else if first_rtt.is_none() && s.flags & ACK != 0 {
+        *first_rtt = syn_at.map(|syn| s.at.saturating_sub(syn));
+    }
+}
+
+/// Takes what a segment acknowledges off the other side's list; answers the segment that it acknowledges exactly.
+fn acknowledge(rev: &mut Flow, s: &Segment) -> Option<Reply> {
+    let mut exact = None;
+    let ack = s.ack;
+    rev.unacked.retain_mut(|sent| {
+        if ack == sent.next {
+            exact.get_or_insert(Reply { frame: sent.frame, after: s.at.saturating_sub(sent.at) });
+            return false;
+        }
+        if after(ack, sent.seq) && after(sent.next, ack) {
+            sent.seq = ack;
+        }
+        after(sent.next, ack)
+    });
+    exact
+}
+
+/// How much is on its way with this segment.
+fn flight(fwd: &mut Flow, rev: &Flow, s: &Segment, out: &mut TcpContext) {
+    let Some(last) = fwd.unacked.last().filter(|_| s.len > 0 && !fwd.flight_unknown) else { return };
+    let base = fwd.base.unwrap_or(0);
+    let (mut low, mut high) = (last.seq.wrapping_sub(base), last.next.wrapping_sub(base));
+    for sent in &fwd.unacked {
+        low = low.min(sent.seq.wrapping_sub(base));
+        high = high.max(sent.next.wrapping_sub(base));
+    }
+    let mut octets = high.wrapping_sub(low).wrapping_sub(rev.sacked);
+    if octets > 0 && octets < 2_000_000_000 {
+        // SYN and FIN take a number, but no room.
+        octets -= u32::from(s.flags & (SYN | FIN) != 0);
+        out.in_flight = Some(octets);
+    }
+    let push = s.flags & PSH != 0;
+    let (count, before) = fwd.pushed;
+    let since = if before { s.len } else { count.wrapping_add(s.len) };
+    fwd.pushed = (since, push);
+    out.since_push = Some(since);
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -205,6 +341,7 @@ impl Found {
 fn look_forward(fwd: &mut Flow, rev: &mut Flow, s: &Segment, special: bool, found: &mut Found) {
     found.zero_window = s.window == 0 && !special;
     found.lost = s.flags & RST == 0 && fwd.next.is_some_and(|next| after(s.seq, next));
+    fwd.flight_unknown |= found.lost;
     found.keep_alive = s.len <= 1 && !special && fwd.next.is_some_and(|next| s.seq == next.wrapping_sub(1));
 
     let same_place = s.len == 0 && !special && fwd.next == Some(s.seq) && fwd.last_ack == Some(s.ack);
@@ -280,10 +417,15 @@ fn remember(fwd: &mut Flow, s: &Segment, found: &Found) {
     if s.flags & (SYN | FIN) != 0 {
         end = end.wrapping_add(1);
     }
+    if (s.len > 0 || s.flags & (SYN | FIN) != 0) && fwd.unacked.len() < UNACKED {
+        fwd.unacked.push(Sent { frame: s.frame, at: s.at, seq: s.seq, next: end });
+    }
+    fwd.sacked = s.sacked;
     if !found.zero_window_probe {
         if fwd.next.is_none_or(|next| after(end, next)) {
             fwd.next = Some(end);
             fwd.next_at = s.at;
+            fwd.next_frame = Some(s.frame);
         }
         if fwd.max_to_be_acked.is_none_or(|max| max == s.seq) {
             fwd.max_to_be_acked = fwd.next;

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use leptos::html;
 use leptos::prelude::*;
-use socketlab_view::{Dissection, Field, Layer, LayerLetter, dissect};
+use socketlab_view::{Dissection, Field, Layer, LayerLetter, dissect_with};
 
 use crate::components::icon::{Glyph, Icon};
 use crate::components::size::size_of;
@@ -34,8 +34,9 @@ pub fn Inspector() -> impl IntoView {
         let packet = page.selection.with(|selection| selection.packet)?;
         page.trace.with(|trace| {
             let row = trace.packets.row_of(packet)?;
-            let bytes = trace.frame(row.event)?.bytes.clone();
-            Some(Taken { number: row.number, dissection: dissect(&bytes), bytes })
+            let frame = trace.frame(row.event)?;
+            let dissection = dissect_with(&frame.bytes, &frame.context);
+            Some(Taken { number: row.number, dissection, bytes: frame.bytes.clone() })
         })
     });
     let marked = RwSignal::new(None::<Range<usize>>);
@@ -45,7 +46,8 @@ pub fn Inspector() -> impl IntoView {
         let wanted = name.get_untracked();
         let range = taken.with(|taken| {
             let taken = taken.as_ref()?;
-            let fields = taken.dissection.layers.iter().flat_map(|layer| layer.fields.iter());
+            let in_frame = taken.dissection.layers.iter().filter(|layer| layer.source == 0);
+            let fields = in_frame.flat_map(|layer| layer.fields.iter());
             find(fields, &wanted)
         });
         marked.set(range);
@@ -92,7 +94,7 @@ fn Opened(taken: Taken, marked: RwSignal<Option<Range<usize>>>, name: RwSignal<S
                 .layers
                 .iter()
                 .rev()
-                .find(|layer| layer.start <= at && at < layer.end)
+                .find(|layer| layer.source == 0 && layer.start <= at && at < layer.end)
                 .map(|layer| layer.letter)
         })
         .collect();
@@ -163,7 +165,9 @@ fn Opened(taken: Taken, marked: RwSignal<Option<Range<usize>>>, name: RwSignal<S
 #[component]
 fn LayerRow(layer: Layer, marked: RwSignal<Option<Range<usize>>>, name: RwSignal<String>) -> impl IntoView {
     let texts = Texts::here();
-    let range = layer.start..layer.end;
+    // What was put together from several frames has no bytes in this one.
+    let in_frame = layer.source == 0;
+    let range = if in_frame { layer.start..layer.end } else { 0..0 };
     let this = range.clone();
     let protocol = layer.protocol.to_string();
     let class = match layer.letter {
@@ -185,7 +189,7 @@ fn LayerRow(layer: Layer, marked: RwSignal<Option<Range<usize>>>, name: RwSignal
                 <span class=class aria-hidden="true">{layer.letter.letter().to_string()}</span>
                 <span class="inspector__title">{layer.title}</span>
             </summary>
-            {layer.fields.into_iter().map(|field| field_row(texts, field, marked, name, 0)).collect_view()}
+            {layer.fields.into_iter().map(|field| field_row(texts, field, marked, name, (0, in_frame))).collect_view()}
         </details>
     }
 }
@@ -195,20 +199,21 @@ fn field_row(
     field: Field,
     marked: RwSignal<Option<Range<usize>>>,
     name: RwSignal<String>,
-    depth: usize,
+    (depth, in_frame): (usize, bool),
 ) -> AnyView {
-    let range = field.start..field.end;
+    let range = if in_frame { field.start..field.end } else { 0..0 };
     let this = range.clone();
     let filter = field.name.to_string();
     let own = filter.clone();
     let chosen = filter.clone();
     let label = move || try_text(texts.lang(), &field.key, &[]).unwrap_or_else(|| field.label.to_string());
+    let colon = if field.value.is_empty() { "" } else { ": " };
     let value = move || try_text(texts.lang(), &field.value_key, &[]).unwrap_or_else(|| field.value.clone());
     let (before, after) = if field.generated { ("[", "]") } else { ("", "") };
     let children = field
         .children
         .into_iter()
-        .map(|child| field_row(texts, child, marked, name, depth + 1))
+        .map(|child| field_row(texts, child, marked, name, (depth + 1, in_frame)))
         .collect_view();
     view! {
         <button
@@ -221,7 +226,7 @@ fn field_row(
                 marked.set(Some(range.clone()));
             }
         >
-            <span>{before} {label} ": " <b>{value}</b> {after}</span>
+            <span>{before} {label} {colon} <b>{value}</b> {after}</span>
             <span class="inspector__filter code">{filter}</span>
         </button>
         {children}

@@ -1,17 +1,11 @@
-//! Our lines against those of the real tools, when they are installed, and against what they printed once.
+//! Conversations of TCP made segment by segment.
 
-use std::io::Write;
-use std::process::Command;
-
-use super::{Analysis, Summary};
+use super::captures::Capture;
 use crate::frames::{self, Tcp, tcp};
 
 const CLIENT: (u8, u16) = (11, 13401);
 const SERVER: (u8, u16) = (80, 7007);
 const SYN_OPTIONS: [u8; 20] = [2, 4, 5, 180, 4, 2, 8, 10, 0, 0, 0, 1, 0, 0, 0, 0, 1, 3, 3, 7];
-
-/// (milliseconds, frame).
-type Capture = Vec<(u64, Vec<u8>)>;
 
 fn client(flags: &'static str, seq: u32, ack: u32, data: &[u8]) -> Vec<u8> {
     let ack = if flags.contains('A') { 9001 + ack - 1 } else { 0 };
@@ -65,7 +59,7 @@ fn then(mut capture: Capture, more: Capture) -> Capture {
     capture
 }
 
-fn captures() -> Vec<(&'static str, Capture)> {
+pub(super) fn captures() -> Vec<(&'static str, Capture)> {
     let quoted = frames::packet(11, 80, 17, &frames::datagram((11, 40000), (80, 9999), b"hej"));
     let sack = [1, 1, 5, 18, 0, 0, 4, 0, 0, 0, 5, 0, 0, 0, 6, 0, 0, 0, 7, 0].to_vec();
     vec![
@@ -197,61 +191,4 @@ fn captures() -> Vec<(&'static str, Capture)> {
             ),
         ),
     ]
-}
-
-fn lines(capture: &Capture) -> Vec<Summary> {
-    let mut analysis = Analysis::new();
-    capture.iter().map(|(ms, frame)| analysis.push(ms * 1_000_000, frame)).collect()
-}
-
-/// Writes the capture as a pcap file and runs a tool on it; `None` if the tool is not installed.
-fn run(tool: &str, name: &str, capture: &Capture, args: &[&str]) -> Option<Vec<String>> {
-    let file = std::env::temp_dir().join(format!("dissect-{}-{tool}-{name}.pcap", std::process::id()));
-    let mut out = std::fs::File::create(&file).expect("a temporary file");
-    for word in [0xa1b2_c3d4_u32, 0x0004_0002, 0, 0, 65535, 1] {
-        out.write_all(&word.to_le_bytes()).unwrap();
-    }
-    for (ms, frame) in capture {
-        let len = u32::try_from(frame.len()).unwrap();
-        let micros = u32::try_from(ms % 1000 * 1000).unwrap();
-        for word in [u32::try_from(ms / 1000).unwrap(), micros, len, len] {
-            out.write_all(&word.to_le_bytes()).unwrap();
-        }
-        out.write_all(frame).unwrap();
-    }
-    drop(out);
-    let result = Command::new(tool).arg("-r").arg(&file).args(args).output();
-    std::fs::remove_file(&file).expect("our own file");
-    let text = String::from_utf8(result.ok()?.stdout).expect("UTF-8");
-    Some(text.lines().map(str::to_string).collect())
-}
-
-#[test]
-fn info_reads_as_tshark_prints_it() {
-    let columns =
-        ["_ws.col.Protocol", "_ws.col.Source", "_ws.col.Destination", "_ws.col.Info"].map(|c| ["-e", c]);
-    let args: Vec<&str> = ["-T", "fields"].into_iter().chain(columns.into_iter().flatten()).collect();
-    for (name, capture) in captures() {
-        let ours: Vec<_> = lines(&capture)
-            .into_iter()
-            .map(|l| [l.protocol, l.source, l.destination, l.info].join("\t"))
-            .collect();
-        let Some(theirs) = run("tshark", name, &capture, &args) else {
-            println!("tshark is not installed: not compared");
-            return;
-        };
-        assert_eq!(ours, theirs, "{name}");
-    }
-}
-
-#[test]
-fn lines_read_as_tcpdump_prints_them() {
-    for (name, capture) in captures() {
-        let ours: Vec<_> = lines(&capture).into_iter().map(|l| l.tcpdump).collect();
-        let Some(theirs) = run("tcpdump", name, &capture, &["-n", "-t", "-Z", "root"]) else {
-            println!("tcpdump is not installed: not compared");
-            return;
-        };
-        assert_eq!(ours, theirs, "{name}");
-    }
 }

@@ -1,0 +1,12 @@
+filter-unknown-field-near = There is no field “{ $name }”. Did you mean “{ $nearest }”?
+filter-unknown-field = There is no field “{ $name }”.
+filter-unknown-function = There is no function “{ $name }”. There are len, lower, upper, count and string.
+filter-unexpected = “{ $found }” was not expected here.
+filter-unexpected-end = The filter ends too early.
+filter-open-text = The text has no closing quote.
+filter-bad-value = “{ $value }” is no value that “{ $field }” can have.
+filter-missing-quotes = Texts stand in quotes: "{ $value }".
+filter-no-value = “{ $field }” has no value: it is only there or not.
+filter-bad-operator = “{ $operator }” does not work with “{ $field }”.
+filter-different-kinds = These two cannot be compared.
+filter-bad-pattern = The pattern is malformed: { $why }

@@ -1,0 +1,12 @@
+filter-unknown-field-near = Det finns inget fält ”{ $name }”. Menade du ”{ $nearest }”?
+filter-unknown-field = Det finns inget fält ”{ $name }”.
+filter-unknown-function = Det finns ingen funktion ”{ $name }”. De som finns är len, lower, upper, count och string.
+filter-unexpected = ”{ $found }” passar inte här.
+filter-unexpected-end = Filtret slutar för tidigt.
+filter-open-text = Texten saknar avslutande citattecken.
+filter-bad-value = ”{ $value }” är inget värde som ”{ $field }” kan ha.
+filter-missing-quotes = Texter står inom citattecken: "{ $value }".
+filter-no-value = ”{ $field }” har inget värde: det finns eller finns inte.
+filter-bad-operator = ”{ $operator }” fungerar inte med ”{ $field }”.
+filter-different-kinds = De här två går inte att jämföra.
+filter-bad-pattern = Mönstret är felaktigt: { $why }
