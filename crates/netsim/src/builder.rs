@@ -52,6 +52,21 @@ pub struct GatewayName {
     pub target: String,
 }
 
+/// A program's port that the real world can reach.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublishedPort {
+    /// The gateway.
+    pub gateway: NodeId,
+    /// The host with the program.
+    pub host: NodeId,
+    /// The program's port.
+    pub port: u16,
+    /// UDP instead of TCP.
+    pub udp: bool,
+    /// The real port that is wished for; 0: any.
+    pub real: u16,
+}
+
 /// One end of a link.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct End {
@@ -73,6 +88,7 @@ pub struct WorldBuilder {
     pub(crate) catches: Vec<(LinkId, NodeId, u64, Deed)>,
     pub(crate) routes: Vec<(NodeId, IpCidr, Option<IpAddr>)>,
     pub(crate) gateway_names: Vec<(NodeId, Vec<GatewayName>)>,
+    pub(crate) published: Vec<PublishedPort>,
     /// Hosts that announce their addresses when the world begins.
     pub(crate) announcers: Vec<NodeId>,
     pub(crate) programs: Vec<Program>,
@@ -93,6 +109,7 @@ impl WorldBuilder {
             catches: Vec::new(),
             routes: Vec::new(),
             gateway_names: Vec::new(),
+            published: Vec::new(),
             announcers: Vec::new(),
             programs: Vec::new(),
             services: Vec::new(),
@@ -176,6 +193,11 @@ impl WorldBuilder {
         let id = self.node(name, NodeKind::Gateway);
         self.gateway_names.push((id, names));
         id
+    }
+
+    /// Lets the real world reach a program's port, through a gateway.
+    pub fn publish(&mut self, port: PublishedPort) {
+        self.published.push(port);
     }
 
     /// Joins two nodes. A node gets its interfaces in the order of its links: `eth0`, `eth1`, ...

@@ -27,39 +27,43 @@ pub(crate) enum FlowCall {
     Look,
     /// Octets for the client.
     Send,
+    /// The connection to a program's published port.
+    Connect,
 }
 
 /// A conversation of a client with the real world.
 #[derive(Clone, Debug)]
 pub(crate) struct Flow {
-    node: NodeId,
+    pub(crate) node: NodeId,
     /// The simulated end.
-    client: SocketAddr,
+    pub(crate) client: SocketAddr,
     /// What the client thinks it talks to.
-    target: SocketAddr,
+    pub(crate) target: SocketAddr,
     /// The real end as the program names it, for the trace: `relay:9007`.
-    label: String,
+    pub(crate) label: String,
     /// The real end as the relay is asked for it: `127.0.0.1:9007`.
-    dialled: String,
-    kind: Kind,
+    pub(crate) dialled: String,
+    pub(crate) kind: Kind,
 }
 
 #[derive(Clone, Debug)]
-enum Kind {
+pub(crate) enum Kind {
     Tcp(Tcp),
     Udp(Udp),
 }
 
 #[derive(Clone, Debug, Default)]
-struct Tcp {
+pub(crate) struct Tcp {
+    /// From outside: the socket that is being connected to the program's port, and the call that does it.
+    pub(crate) connecting: Option<(Fd, Option<CallId>)>,
     /// The client's SYN, until it is answered.
     held: Option<InterceptId>,
     /// The connection to the client.
-    fd: Option<Fd>,
+    pub(crate) fd: Option<Fd>,
     /// Octets that the real side takes.
-    credit: u64,
+    pub(crate) credit: u64,
     /// The call that waits for octets from the client.
-    receiving: Option<CallId>,
+    pub(crate) receiving: Option<CallId>,
     /// The client has sent octets, but there is no credit.
     data_waits: bool,
     /// The client sent its FIN.
@@ -75,16 +79,23 @@ struct Tcp {
     closing: bool,
 }
 
+impl Tcp {
+    /// A connection that began on the real side.
+    pub(crate) fn from_outside(fd: Fd) -> Tcp {
+        Tcp { connecting: Some((fd, None)), ..Tcp::default() }
+    }
+}
+
 #[derive(Clone, Debug)]
-struct Udp {
-    open: bool,
+pub(crate) struct Udp {
+    pub(crate) open: bool,
     /// Datagrams from before it was open.
-    early: VecDeque<Bytes>,
+    pub(crate) early: VecDeque<Bytes>,
     /// The first datagram, which an ICMP error must quote.
-    first: Bytes,
-    idle: EventKey,
+    pub(crate) first: Bytes,
+    pub(crate) idle: EventKey,
     /// When the client last asked, if nothing has come back since.
-    asked: Option<Instant>,
+    pub(crate) asked: Option<Instant>,
 }
 
 /// Datagrams kept while the real side is being opened. A choice.
@@ -93,7 +104,7 @@ const MAX_EARLY: usize = 64;
 const CHUNK: u64 = 16 * 1024;
 /// How long a quiet UDP flow is kept. RFC 4787 REQ-5 asks NATs for 2 min, Linux' conntrack takes 30 s for a question
 /// without an answer; one minute is between the two.
-const UDP_IDLE: Duration = Duration::from_secs(60);
+pub(crate) const UDP_IDLE: Duration = Duration::from_secs(60);
 /// How long an answer to a datagram is awaited in real time, if no program sleeps until it comes. A choice: what a
 /// program that asks again and again gives a server (a DNS resolver: 5 s, resolv.conf(5)).
 const UDP_AWAITED: Duration = Duration::from_secs(5);
@@ -129,7 +140,7 @@ const PORT_UNREACHABLE: u8 = 3;
 const PROHIBITED: u8 = 13;
 
 /// The pseudo-process that owns a gateway's connections.
-const fn gateway_pid(node: NodeId) -> Pid {
+pub(crate) const fn gateway_pid(node: NodeId) -> Pid {
     Pid(0x8000_0000 | node.0)
 }
 
@@ -219,7 +230,7 @@ impl World {
                 udp.asked.is_some_and(|asked| self.now.saturating_since(asked) < UDP_AWAITED)
                     || self.somebody_waits_for(flow.client)
             }
-        })
+        }) || self.awaits_visitors()
     }
 
     /// Whether a call sleeps at the UDP socket with this address. Behind a NAT nobody knows whose it is: any call.
@@ -251,18 +262,18 @@ impl World {
         FlowId(self.next_flow)
     }
 
-    fn ask(&mut self, request: GatewayRequest) {
+    pub(crate) fn ask(&mut self, request: GatewayRequest) {
         self.outputs.push_back(Output::Gateway(request));
     }
 
-    fn gateway_fact(&mut self, flow: FlowId, fact: GatewayFact) {
+    pub(crate) fn gateway_fact(&mut self, flow: FlowId, fact: GatewayFact) {
         let Some(Flow { node, client, label, dialled, kind, .. }) = self.flows.get(&flow) else { return };
         let protocol = if matches!(kind, Kind::Tcp(_)) { 6 } else { 17 };
         let (node, client, target, dialled) = (*node, *client, label.clone(), dialled.clone());
         self.record(RecordKind::Gateway { node, protocol, client, target, dialled, fact });
     }
 
-    fn forget(&mut self, flow: FlowId) -> Option<Flow> {
+    pub(crate) fn forget(&mut self, flow: FlowId) -> Option<Flow> {
         let gone = self.flows.remove(&flow)?;
         if let Kind::Udp(udp) = &gone.kind {
             self.queue.cancel(udp.idle);
@@ -275,6 +286,9 @@ impl World {
         match event {
             GatewayEvent::Opened { flow } => self.opened(flow),
             GatewayEvent::Failed { flow, fact } => self.failed(flow, fact),
+            GatewayEvent::Listening { port, address } => self.listening(port, address),
+            GatewayEvent::NotListening { port, fact } => self.not_listening(port, fact),
+            GatewayEvent::Accepted { port, flow, remote } => self.visited(port, flow, remote),
             GatewayEvent::Data { flow, bytes } => self.data_for_client(flow, bytes),
             GatewayEvent::Finished { flow } => {
                 if let Some(tcp) = self.tcp_flow(flow) {
@@ -293,7 +307,7 @@ impl World {
         }
     }
 
-    fn tcp_flow(&mut self, flow: FlowId) -> Option<&mut Tcp> {
+    pub(crate) fn tcp_flow(&mut self, flow: FlowId) -> Option<&mut Tcp> {
         match self.flows.get_mut(&flow).map(|f| &mut f.kind) {
             Some(Kind::Tcp(tcp)) => Some(tcp),
             _ => None,
@@ -400,29 +414,30 @@ impl World {
 
     /// Breaks off the connection to the client with a RST.
     fn reset_client(&mut self, node: NodeId, tcp: Tcp) {
-        let Some(fd) = tcp.fd else { return };
+        let Some(fd) = tcp.fd.or(tcp.connecting.map(|(fd, _)| fd)) else { return };
         let value = Bytes::from_static(LINGER_RESET);
         let _ = self.gateway_call(node, Call::SetSockOpt { fd, level: SOL_SOCKET, name: SO_LINGER, value });
         self.close_client(node, &tcp);
     }
 
     /// Closes the connection to the client, after the calls on it: as long as one is open, so is the socket.
-    fn close_client(&mut self, node: NodeId, tcp: &Tcp) {
+    pub(crate) fn close_client(&mut self, node: NodeId, tcp: &Tcp) {
         let now = self.now;
-        for call in [tcp.receiving, tcp.sending].into_iter().flatten() {
+        let connecting = tcp.connecting.and_then(|(_, call)| call);
+        for call in [tcp.receiving, tcp.sending, connecting].into_iter().flatten() {
             self.calls.remove(&call);
             if let Some(gateway) = self.host_mut(node) {
                 gateway.host.cancel(now, call);
             }
         }
-        if let Some(fd) = tcp.fd {
+        if let Some(fd) = tcp.fd.or(tcp.connecting.map(|(fd, _)| fd)) {
             let _ = self.gateway_call(node, Call::Close { fd });
         }
         self.drain(node, None, None);
     }
 
     /// A call of the gateway to its own stack, free of charge.
-    fn gateway_call(&mut self, node: NodeId, call: Call) -> (CallId, Outcome) {
+    pub(crate) fn gateway_call(&mut self, node: NodeId, call: Call) -> (CallId, Outcome) {
         let id = CallId(self.next_call);
         self.next_call += 1;
         let now = self.now;
@@ -434,7 +449,7 @@ impl World {
     }
 
     /// Moves what can be moved, in both directions of a TCP flow.
-    fn pump(&mut self, flow: FlowId) {
+    pub(crate) fn pump(&mut self, flow: FlowId) {
         let Some(node) = self.flows.get(&flow).map(|f| f.node) else { return };
         while self.pump_once(node, flow) {}
         self.drain(node, None, None);
@@ -477,7 +492,7 @@ impl World {
     }
 
     /// Makes a call for a flow. Whether it was answered at once, so that there may be more to do.
-    fn flow_call(&mut self, node: NodeId, flow: FlowId, which: FlowCall, call: Call) -> bool {
+    pub(crate) fn flow_call(&mut self, node: NodeId, flow: FlowId, which: FlowCall, call: Call) -> bool {
         match self.gateway_call(node, call) {
             (_, Outcome::Done(result)) => {
                 self.flow_answer(node, flow, which, result);
@@ -488,6 +503,7 @@ impl World {
                 if let Some(tcp) = self.tcp_flow(flow) {
                     match which {
                         FlowCall::Send => tcp.sending = Some(id),
+                        FlowCall::Connect => tcp.connecting = tcp.connecting.map(|(fd, _)| (fd, Some(id))),
                         FlowCall::Receive | FlowCall::Look => tcp.receiving = Some(id),
                     }
                 }
@@ -498,9 +514,13 @@ impl World {
     }
 
     fn flow_answer(&mut self, node: NodeId, flow: FlowId, which: FlowCall, result: Result<Ret, Failure>) {
+        if which == FlowCall::Connect {
+            return self.visitor_connected(flow, result);
+        }
         let Some(tcp) = self.tcp_flow(flow) else { return };
         match which {
             FlowCall::Send => tcp.sending = None,
+            FlowCall::Connect => {}
             FlowCall::Receive | FlowCall::Look => tcp.receiving = None,
         }
         match (which, result) {

@@ -1,6 +1,8 @@
 //! A gateway: the node whose far side is the real world. Here is what it asks of the shell and what the shell tells
 //! it; who opens the real connection (a relay, or the machine's own sockets) is the shell's business.
 
+use core::net::SocketAddr;
+
 use bytes::Bytes;
 
 use crate::record::GatewayFact;
@@ -8,6 +10,17 @@ use crate::record::GatewayFact;
 /// One conversation with the real world: a TCP connection, or the datagrams between one client and one target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FlowId(pub u32);
+
+/// A port of the real world that leads into the lab: its place among the lab's published ports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PortId(pub u32);
+
+impl FlowId {
+    /// The `n`th flow that began on the real side. The shell numbers these, the world all others.
+    pub const fn from_outside(n: u32) -> FlowId {
+        FlowId(0x8000_0000 | n)
+    }
+}
 
 /// From a gateway to the shell.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +42,15 @@ pub enum GatewayRequest {
         host: String,
         /// Port.
         port: u16,
+    },
+    /// Open a port in the real world. Answer: `Listening` or `NotListening`. It stays until the world is gone.
+    Listen {
+        /// The port.
+        port: PortId,
+        /// UDP instead of TCP.
+        udp: bool,
+        /// The number that is wished for; 0: any.
+        number: u16,
     },
     /// Octets for the real side: for TCP never more than `Writable` allowed in all; for UDP one datagram.
     Data {
@@ -65,6 +87,29 @@ pub enum GatewayEvent {
     Opened {
         /// The flow.
         flow: FlowId,
+    },
+    /// The port is open.
+    Listening {
+        /// The port.
+        port: PortId,
+        /// Where the real world finds it.
+        address: SocketAddr,
+    },
+    /// The port could not be opened, or is gone. Its connections are closed one by one.
+    NotListening {
+        /// The port.
+        port: PortId,
+        /// Why.
+        fact: GatewayFact,
+    },
+    /// Somebody connected to a port, or sent it a first datagram.
+    Accepted {
+        /// The port.
+        port: PortId,
+        /// The new flow, which the shell has numbered ([`FlowId::from_outside`]).
+        flow: FlowId,
+        /// The real peer.
+        remote: SocketAddr,
     },
     /// It could not be opened. The flow is forgotten.
     Failed {

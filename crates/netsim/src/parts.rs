@@ -42,6 +42,7 @@ pub(crate) fn assemble(builder: WorldBuilder) -> Parts {
         announcers,
         nats,
         firewalls,
+        published: _,
     } = builder;
     let mut prng = Prng::new(seed);
     let mut nodes: Vec<Node> = topology

@@ -74,6 +74,10 @@ pub enum GatewayFact {
     NoRelay,
     Closed,
     Reset,
+    /// A program's port can be reached from the real world; `target` says where.
+    Published,
+    /// Somebody from the real world connects to a published port.
+    Accepted,
 }
 
 /// One fact.

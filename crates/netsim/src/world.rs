@@ -16,6 +16,7 @@ use crate::node::Node;
 use crate::parts;
 use crate::prng::Prng;
 use crate::process::{Caller, Process, Wait};
+use crate::publish::Published;
 use crate::queue::{Event, EventKey, Queue};
 use crate::record::{ExitStatus, FrameId, NodeId, Record, RecordKind};
 use crate::service::{Servant, Service};
@@ -112,6 +113,8 @@ pub struct World {
     /// Calls that the stacks have not answered yet.
     pub(crate) calls: BTreeMap<CallId, Caller>,
     pub(crate) flows: BTreeMap<FlowId, Flow>,
+    /// By [`PortId`](crate::PortId).
+    pub(crate) published: Vec<Published>,
     /// Answers for flows that are not looked at yet.
     pub(crate) flow_work: VecDeque<(FlowId, FlowCall, Result<Ret, Failure>)>,
     /// Connections (client, target) whose real side did not answer.
@@ -136,6 +139,7 @@ pub struct World {
 
 impl World {
     pub(crate) fn new(parts: WorldBuilder) -> World {
+        let published = parts.published.iter().cloned().map(Published::new).collect();
         let parts::Parts { prng, topology, nodes, links, names, programs, services } = parts::assemble(parts);
         let mut world = World {
             now: Instant::ZERO,
@@ -154,6 +158,7 @@ impl World {
             running: None,
             calls: BTreeMap::new(),
             flows: BTreeMap::new(),
+            published,
             flow_work: VecDeque::new(),
             silent: BTreeSet::new(),
             outputs: VecDeque::new(),
@@ -291,6 +296,7 @@ impl World {
     /// ended and nothing is left to do, at the latest a second after.
     pub fn start(&mut self) {
         self.auto_stop = true;
+        self.publish_ports();
         // Hosts that announce themselves have something to do from the beginning.
         for node in 0..self.nodes.len() {
             self.drain(NodeId(node as u32), None, None);

@@ -8,7 +8,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use common::{FOREVER, Lan, Stage, Sys, TCP, UDP, delay};
 use socketlab_netsim::record::RecordKind;
-use socketlab_netsim::{FlowId, GatewayEvent, GatewayFact, GatewayName, GatewayRequest, Rest};
+use socketlab_netsim::{
+    FlowId, GatewayEvent, GatewayFact, GatewayName, GatewayRequest, PortId, PublishedPort, Rest,
+};
 use socketlab_stack::{IpCidr, TcpState};
 
 /// One host and a gateway, with one program on the host.
@@ -320,4 +322,115 @@ fn news_about_unknown_flows_changes_nothing() {
     stage.world.handle_gateway(GatewayEvent::Opened { flow: known });
     assert_eq!(stage.play(), Rest::RealWorld);
     assert_eq!(stage.console(0), "open\n");
+}
+
+/// One host with a server that answers in capitals, published.
+fn published(udp: bool, code: impl Fn(&mut Sys) + Send + Sync + 'static) -> (Stage, PortId) {
+    let mut lan = Lan::new(delay(1));
+    let host = lan.host();
+    let gateway = lan.builder.gateway("internet", Vec::new());
+    let n = lan.plug(gateway);
+    let everything = IpCidr { address: [0, 0, 0, 0].into(), prefix_len: 0 };
+    lan.builder.route(host, everything, Some([10, 0, 0, n].into()));
+    lan.builder.publish(PublishedPort { gateway, host, port: 7007, udp, real: 8007 });
+    lan.program(host, 0, code);
+    let mut stage = lan.stage();
+    stage.world.start();
+    match stage.request() {
+        GatewayRequest::Listen { port, udp: asked, number: 8007 } => {
+            assert_eq!(asked, udp);
+            (stage, port)
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+/// What the server's program sees of its client.
+fn served(remote: &str) -> String {
+    let (mut stage, port) = published(false, |sys| {
+        let s = sys.socket(TCP);
+        sys.ok("bind", args![s, ("0.0.0.0", 7007)]);
+        sys.ok("listen", args![s, 5]);
+        let accepted = sys.ok("accept", args![s, FOREVER]);
+        let (client, peer) = (accepted.at(0).int(), accepted.at(1));
+        sys.print(&format!("{}:{}", peer.at(0).str(), peer.at(1).int()));
+        let question = sys.recv_all(client);
+        sys.send_all(client, &question.to_ascii_uppercase()).unwrap();
+        sys.close(client);
+        sys.close(s);
+    });
+    let address = "192.0.2.1:8007".parse().unwrap();
+    assert_eq!(stage.play(), Rest::RealWorld, "somebody may come");
+    stage.world.handle_gateway(GatewayEvent::Listening { port, address });
+    let flow = FlowId::from_outside(1);
+    stage.world.handle_gateway(GatewayEvent::Accepted { port, flow, remote: remote.parse().unwrap() });
+    stage.world.handle_gateway(GatewayEvent::Writable { flow, octets: 1000 });
+    stage.world.handle_gateway(GatewayEvent::Data { flow, bytes: bytes("hej") });
+    stage.world.handle_gateway(GatewayEvent::Finished { flow });
+    stage.play();
+    let sent = stage.requests.iter().find_map(|request| match request {
+        GatewayRequest::Data { bytes, .. } => Some(bytes.clone()),
+        _ => None,
+    });
+    assert_eq!(sent, Some(bytes("HEJ")));
+    assert!(stage.requests.contains(&GatewayRequest::Close { flow, reset: false }));
+    let facts = facts(&stage).into_iter().map(|(_, fact)| fact).collect::<Vec<_>>();
+    use GatewayFact::{Accepted, Closed, Connected, Published};
+    assert_eq!(facts, [Published, Accepted, Connected, Closed]);
+    stage.console(0).trim().to_owned()
+}
+
+#[test]
+fn a_program_is_reached_from_the_real_world_and_sees_who_came() {
+    assert_eq!(served("203.0.113.5:54794"), "203.0.113.5:54794", "the real peer");
+    assert_eq!(served("127.0.0.1:54794"), "198.18.0.1:54794", "its own 127.0.0.1 is every host's own");
+    assert_eq!(
+        served("10.0.0.77:54794"),
+        "198.18.0.1:54794",
+        "an address of the lab's network is a neighbour's"
+    );
+}
+
+#[test]
+fn a_visitor_finds_nobody_where_no_program_listens() {
+    let (mut stage, port) = published(false, |sys| {
+        sys.sleep(Duration::from_secs(1)).unwrap();
+    });
+    let flow = FlowId::from_outside(1);
+    let remote = "203.0.113.5:54794".parse().unwrap();
+    stage.world.handle_gateway(GatewayEvent::Accepted { port, flow, remote });
+    stage.play();
+    assert!(stage.requests.contains(&GatewayRequest::Close { flow, reset: true }));
+}
+
+#[test]
+fn datagrams_from_the_real_world_reach_a_program_and_are_answered() {
+    let (mut stage, port) = published(true, |sys| {
+        let s = sys.socket(UDP);
+        sys.ok("bind", args![s, ("0.0.0.0", 7007)]);
+        let got = sys.ok("recvfrom", args![s, 100, 0, FOREVER]);
+        let (data, host, port) = (got.at(0).bytes(), got.at(1).at(0).str(), got.at(1).at(1).int());
+        sys.ok("sendto", args![s, &data.to_ascii_uppercase()[..], 0, (host, port), FOREVER]);
+        sys.print("ok");
+    });
+    assert_eq!(stage.play(), Rest::RealWorld);
+    let flow = FlowId::from_outside(1);
+    let remote = "203.0.113.5:54794".parse().unwrap();
+    stage.world.handle_gateway(GatewayEvent::Accepted { port, flow, remote });
+    stage.world.handle_gateway(GatewayEvent::Data { flow, bytes: bytes("hej") });
+    stage.play();
+    assert!(stage.requests.contains(&GatewayRequest::Data { flow, bytes: bytes("HEJ") }));
+}
+
+#[test]
+fn a_port_that_nobody_opens_keeps_nobody_waiting() {
+    let (mut stage, port) = published(false, |sys| {
+        let s = sys.socket(TCP);
+        sys.ok("bind", args![s, ("0.0.0.0", 7007)]);
+        sys.ok("listen", args![s, 5]);
+        sys.accept(s);
+    });
+    assert_eq!(stage.play(), Rest::RealWorld);
+    stage.world.handle_gateway(GatewayEvent::NotListening { port, fact: GatewayFact::NotAllowed });
+    assert!(matches!(stage.play(), Rest::Deadlock(_)));
 }

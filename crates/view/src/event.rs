@@ -133,7 +133,7 @@ pub struct GatewayView {
     pub dialled: String,
     /// Message key: `gateway-connecting`, `gateway-connected`, `gateway-refused`, `gateway-unreachable`,
     /// `gateway-timed-out`, `gateway-not-allowed`, `gateway-throttled`, `gateway-no-relay`, `gateway-closed`,
-    /// `gateway-reset`.
+    /// `gateway-reset`, `gateway-published`, `gateway-accepted`.
     pub fact: String,
 }
 

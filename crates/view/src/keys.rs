@@ -65,6 +65,8 @@ pub fn gateway_key(fact: &GatewayFact) -> &'static str {
         GatewayFact::NoRelay => "gateway-no-relay",
         GatewayFact::Closed => "gateway-closed",
         GatewayFact::Reset => "gateway-reset",
+        GatewayFact::Published => "gateway-published",
+        GatewayFact::Accepted => "gateway-accepted",
     }
 }
 
@@ -136,6 +138,8 @@ pub fn event_keys() -> &'static [(&'static str, &'static [&'static str])] {
         ("gateway-no-relay", &["target"]),
         ("gateway-closed", &["target"]),
         ("gateway-reset", &["target"]),
+        ("gateway-published", &["target"]),
+        ("gateway-accepted", &["target"]),
         ("cause-rule", &[]),
         ("cause-refused-by-peer", &["peer"]),
         ("cause-port-unreachable", &["peer"]),

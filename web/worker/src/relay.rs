@@ -8,10 +8,11 @@ mod real;
 mod tests;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use socketlab_netsim::{FlowId, GatewayEvent, GatewayFact, GatewayRequest};
+use socketlab_netsim::{FlowId, GatewayEvent, GatewayFact, GatewayRequest, PortId};
 use socketlab_protocol::RelayState;
 use socketlab_wisp::{Client, ClientEvent, Reason, StreamId, StreamKind};
 
@@ -47,6 +48,11 @@ pub struct Relay {
     client: Client,
     streams: BTreeMap<FlowId, (StreamId, StreamKind)>,
     flows: BTreeMap<StreamId, FlowId>,
+    /// The lab's ports: whether UDP, the number that is wished for, and the stream if it is asked for.
+    ports: BTreeMap<PortId, (bool, u16, Option<StreamId>)>,
+    /// Peers of UDP ports.
+    peers: BTreeMap<FlowId, (StreamId, SocketAddr)>,
+    visitors: u32,
     next_retry: Duration,
     jobs: VecDeque<RelayJob>,
 }
@@ -58,6 +64,9 @@ impl Default for Relay {
             client: Client::new(),
             streams: BTreeMap::new(),
             flows: BTreeMap::new(),
+            ports: BTreeMap::new(),
+            peers: BTreeMap::new(),
+            visitors: 0,
             next_retry: FIRST_RETRY,
             jobs: VecDeque::new(),
         }
@@ -82,14 +91,26 @@ impl Relay {
                 Some(&(stream, StreamKind::Udp)) => {
                     self.client.send_datagram(stream, &bytes);
                 }
-                None => {}
+                None => {
+                    if let Some(&(stream, peer)) = self.peers.get(&flow) {
+                        self.client.send_datagram_to(stream, peer, &bytes);
+                    }
+                }
             },
+            GatewayRequest::Listen { port, udp, number } => {
+                self.ports.insert(port, (udp, number, None));
+                if self.socket == Socket::Unused {
+                    self.connect();
+                }
+                self.ask_for_ports();
+            }
             GatewayRequest::Finish { flow } => {
                 if let Some(&(stream, _)) = self.streams.get(&flow) {
                     self.client.finish(now, stream);
                 }
             }
             GatewayRequest::Close { flow, reset } => {
+                self.peers.remove(&flow);
                 if let Some((stream, _)) = self.streams.remove(&flow) {
                     self.flows.remove(&stream);
                     if reset {
@@ -113,8 +134,46 @@ impl Relay {
         for (stream, _) in std::mem::take(&mut self.streams).into_values() {
             self.client.abort(stream, Reason::NETWORK_ERROR);
         }
+        for (_, _, stream) in std::mem::take(&mut self.ports).into_values() {
+            if let Some(stream) = stream {
+                self.client.close(stream, Reason::VOLUNTARY);
+            }
+        }
+        self.peers.clear();
         self.flows.clear();
         self.work_off();
+    }
+
+    /// Asks for the ports that are not asked for yet, unless there is no relay to ask: then when there is one again.
+    fn ask_for_ports(&mut self) {
+        if matches!(self.socket, Socket::Lost { .. }) {
+            return;
+        }
+        let mut refused = Vec::new();
+        for (port, (udp, number, stream)) in &mut self.ports {
+            if stream.is_none() {
+                let kind = if *udp { StreamKind::Udp } else { StreamKind::Tcp };
+                match self.client.listen(kind, *number) {
+                    Ok(asked) => *stream = Some(asked),
+                    Err(_) => refused.push(*port),
+                }
+            }
+        }
+        for port in refused {
+            self.ports.remove(&port);
+            self.tell(GatewayEvent::NotListening { port, fact: GatewayFact::NotAllowed });
+        }
+    }
+
+    fn port_of(&self, stream: StreamId) -> Option<PortId> {
+        self.ports.iter().find(|(_, (_, _, asked))| *asked == Some(stream)).map(|(port, _)| *port)
+    }
+
+    fn new_visitor(&mut self, port: PortId, remote: SocketAddr) -> FlowId {
+        self.visitors = self.visitors.wrapping_add(1);
+        let flow = FlowId::from_outside(self.visitors);
+        self.tell(GatewayEvent::Accepted { port, flow, remote });
+        flow
     }
 
     /// The WebSocket is open.
@@ -139,6 +198,8 @@ impl Relay {
         self.client.handle_lost();
         self.work_off();
         self.client = Client::new();
+        self.ports.values_mut().for_each(|(_, _, stream)| *stream = None);
+        self.peers.clear();
         let retry_ms = u32::try_from(wait.as_millis()).unwrap_or(u32::MAX);
         self.jobs.push_back(RelayJob::Show(RelayState::Lost { retry_ms }));
     }
@@ -168,6 +229,7 @@ impl Relay {
 
     fn connect(&mut self) {
         self.socket = Socket::Connecting;
+        self.ask_for_ports();
         self.jobs.push_back(RelayJob::Show(RelayState::Connecting));
         self.jobs.push_back(RelayJob::Connect);
     }
@@ -224,6 +286,39 @@ impl Relay {
                 let Some(&flow) = self.flows.get(&stream) else { return };
                 self.tell(GatewayEvent::Data { flow, bytes });
             }
+            ClientEvent::Listening { stream, local } => {
+                if let Some(port) = self.port_of(stream) {
+                    self.tell(GatewayEvent::Listening { port, address: local });
+                }
+            }
+            ClientEvent::Accepted { listener, stream, remote, .. } => {
+                let Some(port) = self.port_of(listener) else { return };
+                let flow = self.new_visitor(port, remote);
+                self.streams.insert(flow, (stream, StreamKind::Tcp));
+                self.flows.insert(stream, flow);
+                let octets = self.client.room(stream) as u64;
+                self.tell(GatewayEvent::Writable { flow, octets });
+            }
+            ClientEvent::Datagram { stream, from, bytes } => {
+                let Some(port) = self.port_of(stream) else { return };
+                let known =
+                    self.peers.iter().find(|(_, peer)| **peer == (stream, from)).map(|(flow, _)| *flow);
+                let flow = known.unwrap_or_else(|| self.new_visitor(port, from));
+                self.peers.insert(flow, (stream, from));
+                self.tell(GatewayEvent::Data { flow, bytes });
+            }
+            ClientEvent::Closed { stream, reason, .. } if self.port_of(stream).is_some() => {
+                let Some(port) = self.port_of(stream) else { return };
+                // Lost with the relay: asked for again when it is back.
+                if !matches!(self.socket, Socket::Lost { .. }) {
+                    self.ports.remove(&port);
+                    let fact = match reason {
+                        Reason::INCOMPATIBLE => GatewayFact::NotAllowed,
+                        reason => fact(reason).unwrap_or(GatewayFact::Unreachable),
+                    };
+                    self.tell(GatewayEvent::NotListening { port, fact });
+                }
+            }
             ClientEvent::Closed { stream, reason, opened } => {
                 let Some(flow) = self.flows.remove(&stream) else { return };
                 self.streams.remove(&flow);
@@ -251,9 +346,6 @@ impl Relay {
             ClientEvent::Ready { .. }
             | ClientEvent::Motd { .. }
             | ClientEvent::Addresses { .. }
-            | ClientEvent::Listening { .. }
-            | ClientEvent::Accepted { .. }
-            | ClientEvent::Datagram { .. }
             | ClientEvent::Trouble { .. }
             | ClientEvent::Answered { .. }
             | ClientEvent::Ended { .. } => {}

@@ -94,7 +94,7 @@ pub(crate) fn drive(
         signal_hook::flag::register(signal, Arc::clone(&interrupted)).context("no way to hear Ctrl-C")?;
     }
     let real = match world.topology().nodes.iter().any(|node| node.kind == NodeKind::Gateway) {
-        true => Some(RealWorld::new(&options.allow)?),
+        true => Some(RealWorld::new(&options.allow, options.publish)?),
         false => None,
     };
     let statuses = vec![None; world.programs().len()];

@@ -5,16 +5,19 @@ use core::pin::pin;
 use core::time::Duration;
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::Arc;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
-use socketlab_netsim::{FlowId, GatewayEvent, GatewayFact, GatewayRequest};
+use socketlab_netsim::{FlowId, GatewayEvent, GatewayFact, GatewayRequest, PortId};
 use socketlab_policy::{Policy, Rule};
 use socketlab_server::dial::{self, DialError};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
@@ -34,7 +37,7 @@ const DATAGRAM: usize = 65_535;
 pub(crate) enum News {
     /// For the world.
     Event(GatewayEvent),
-    /// For the person: why a connection was not opened.
+    /// For the person: why a connection was not opened, or where a port is.
     Refusal(String),
 }
 
@@ -42,10 +45,37 @@ pub(crate) enum News {
 pub(crate) struct RealWorld {
     runtime: Runtime,
     policy: Arc<Policy>,
-    flows: BTreeMap<FlowId, UnboundedSender<Order>>,
+    /// Where ports for programs are opened, if anywhere.
+    publish: Option<IpAddr>,
+    flows: Flows,
+    visitors: Arc<AtomicU32>,
+    ports: Vec<JoinHandle<()>>,
     tasks: Vec<JoinHandle<()>>,
     tell: Sender<News>,
     news: Receiver<News>,
+}
+
+/// How the world's orders reach each flow's task.
+#[derive(Clone, Default)]
+struct Flows(Arc<Mutex<BTreeMap<FlowId, UnboundedSender<Order>>>>);
+
+impl Flows {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<FlowId, UnboundedSender<Order>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn order(&self, flow: FlowId, order: Order) {
+        if let Some(task) = self.lock().get(&flow) {
+            // A task that is over has told the world so.
+            drop(task.send(order));
+        }
+    }
+
+    fn add(&self, flow: FlowId) -> UnboundedReceiver<Order> {
+        let (sender, orders) = unbounded_channel();
+        self.lock().insert(flow, sender);
+        orders
+    }
 }
 
 /// From the world to a flow's task. That the queue is closed means: the flow is over.
@@ -58,14 +88,17 @@ enum Order {
 
 impl RealWorld {
     /// No flow yet. Nothing may be reached but what `rules` name.
-    pub(crate) fn new(rules: &[Rule]) -> Result<RealWorld> {
+    pub(crate) fn new(rules: &[Rule], publish: Option<IpAddr>) -> Result<RealWorld> {
         let runtime =
             Builder::new_multi_thread().worker_threads(1).enable_all().build().context("no runtime")?;
         let (tell, news) = channel();
         Ok(RealWorld {
             runtime,
             policy: Arc::new(Policy::new(rules.to_vec())),
-            flows: BTreeMap::new(),
+            publish,
+            flows: Flows::default(),
+            visitors: Arc::default(),
+            ports: Vec::new(),
             tasks: Vec::new(),
             tell,
             news,
@@ -79,7 +112,8 @@ impl RealWorld {
 
     /// Lets octets that the world has already given away go out.
     pub(crate) fn finish(self) {
-        drop(self.flows);
+        self.ports.iter().for_each(JoinHandle::abort);
+        self.flows.lock().clear();
         let rest = async {
             for task in self.tasks {
                 // A task that failed has nothing left to send.
@@ -91,12 +125,6 @@ impl RealWorld {
 
     /// What the world asks.
     pub(crate) fn handle(&mut self, request: GatewayRequest) {
-        let order = |flows: &BTreeMap<FlowId, UnboundedSender<Order>>, flow, order| {
-            if let Some(task) = flows.get(&flow) {
-                // A task that is over has told the world so.
-                drop(task.send(order));
-            }
-        };
         match request {
             GatewayRequest::OpenTcp { flow, host, port } => {
                 let (orders, task) = self.open(flow);
@@ -106,22 +134,145 @@ impl RealWorld {
                 let (orders, task) = self.open(flow);
                 self.tasks.push(self.runtime.spawn(task.udp(host, port, orders)));
             }
-            GatewayRequest::Data { flow, bytes } => order(&self.flows, flow, Order::Data(bytes)),
-            GatewayRequest::Finish { flow } => order(&self.flows, flow, Order::Finish),
-            GatewayRequest::Consumed { flow, octets } => order(&self.flows, flow, Order::Consumed(octets)),
+            GatewayRequest::Data { flow, bytes } => self.flows.order(flow, Order::Data(bytes)),
+            GatewayRequest::Finish { flow } => self.flows.order(flow, Order::Finish),
+            GatewayRequest::Consumed { flow, octets } => self.flows.order(flow, Order::Consumed(octets)),
             GatewayRequest::Close { flow, reset } => {
                 if reset {
-                    order(&self.flows, flow, Order::Reset);
+                    self.flows.order(flow, Order::Reset);
                 }
-                self.flows.remove(&flow);
+                self.flows.lock().remove(&flow);
+            }
+            GatewayRequest::Listen { port, udp, number } => {
+                let gate = Gate {
+                    port,
+                    flows: self.flows.clone(),
+                    visitors: Arc::clone(&self.visitors),
+                    policy: Arc::clone(&self.policy),
+                    tell: self.tell.clone(),
+                };
+                match self.publish {
+                    Some(address) => {
+                        let wish = SocketAddr::new(address, number);
+                        self.ports.push(match udp {
+                            false => self.runtime.spawn(gate.tcp(wish)),
+                            true => self.runtime.spawn(gate.udp(wish)),
+                        });
+                    }
+                    None => gate.refuse(
+                        GatewayFact::NotAllowed,
+                        "this lab has a port for real clients: --publish 127.0.0.1 opens it on this machine, \
+                         --publish with another address of yours for other machines"
+                            .to_owned(),
+                    ),
+                }
             }
         }
     }
 
     fn open(&mut self, flow: FlowId) -> (UnboundedReceiver<Order>, Task) {
-        let (sender, orders) = unbounded_channel();
-        self.flows.insert(flow, sender);
+        let orders = self.flows.add(flow);
         (orders, Task { flow, policy: Arc::clone(&self.policy), tell: self.tell.clone() })
+    }
+}
+
+/// A real port that leads into the lab.
+struct Gate {
+    port: PortId,
+    flows: Flows,
+    visitors: Arc<AtomicU32>,
+    policy: Arc<Policy>,
+    tell: Sender<News>,
+}
+
+impl Gate {
+    fn refuse(&self, fact: GatewayFact, sentence: String) {
+        drop(self.tell.send(News::Refusal(sentence)));
+        self.say(GatewayEvent::NotListening { port: self.port, fact });
+    }
+
+    fn failed(&self, wish: SocketAddr, error: &io::Error) {
+        self.refuse(GatewayFact::Throttled, format!("no port for real clients at {wish}: {error}"));
+    }
+
+    fn say(&self, event: GatewayEvent) {
+        drop(self.tell.send(News::Event(event)));
+    }
+
+    fn is_open(&self, address: SocketAddr, kind: &str) {
+        drop(self.tell.send(News::Refusal(format!("real clients reach the lab at {address} ({kind})"))));
+        self.say(GatewayEvent::Listening { port: self.port, address });
+    }
+
+    /// A new flow from outside, its task and its orders.
+    fn visitor(&self, remote: SocketAddr) -> (Task, UnboundedReceiver<Order>) {
+        let flow = FlowId::from_outside(self.visitors.fetch_add(1, Ordering::Relaxed));
+        let orders = self.flows.add(flow);
+        self.say(GatewayEvent::Accepted { port: self.port, flow, remote });
+        (Task { flow, policy: Arc::clone(&self.policy), tell: self.tell.clone() }, orders)
+    }
+
+    async fn tcp(self, wish: SocketAddr) {
+        let bound = async {
+            let listener = TcpListener::bind(wish).await?;
+            let address = listener.local_addr()?;
+            Ok::<_, io::Error>((listener, address))
+        };
+        let (listener, address) = match bound.await {
+            Ok(bound) => bound,
+            Err(error) => return self.failed(wish, &error),
+        };
+        self.is_open(address, "TCP");
+        loop {
+            match listener.accept().await {
+                Ok((stream, remote)) => {
+                    let (task, orders) = self.visitor(remote);
+                    tokio::spawn(task.carry(stream, orders));
+                }
+                // No descriptor left, for instance: others may be closed.
+                Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+            }
+        }
+    }
+
+    async fn udp(self, wish: SocketAddr) {
+        let bound = async {
+            let socket = UdpSocket::bind(wish).await?;
+            let address = socket.local_addr()?;
+            Ok::<_, io::Error>((Arc::new(socket), address))
+        };
+        let (socket, address) = match bound.await {
+            Ok(bound) => bound,
+            Err(error) => return self.failed(wish, &error),
+        };
+        self.is_open(address, "UDP");
+        let mut known: BTreeMap<SocketAddr, FlowId> = BTreeMap::new();
+        let mut buffer = vec![0; DATAGRAM];
+        loop {
+            // An error tells of an earlier datagram that nobody took.
+            let Ok((octets, remote)) = socket.recv_from(&mut buffer).await else { continue };
+            // The world forgets who was quiet for long.
+            known.retain(|_, flow| self.flows.lock().contains_key(flow));
+            let flow = match known.get(&remote) {
+                Some(flow) => *flow,
+                None => {
+                    let (task, mut orders) = self.visitor(remote);
+                    known.insert(remote, task.flow);
+                    let socket = Arc::clone(&socket);
+                    tokio::spawn(async move {
+                        while let Some(order) = orders.recv().await {
+                            if let Order::Data(bytes) = order {
+                                // Lost, as datagrams are.
+                                drop(socket.send_to(&bytes, remote).await);
+                            }
+                        }
+                    });
+                    task.flow
+                }
+            };
+            let bytes = Bytes::copy_from_slice(buffer.get(..octets).unwrap_or_default());
+            self.say(GatewayEvent::Data { flow, bytes });
+        }
     }
 }
 
@@ -153,13 +304,19 @@ impl Task {
         self.say(GatewayEvent::Failed { flow: self.flow, fact });
     }
 
-    async fn tcp(self, host: String, port: u16, mut orders: UnboundedReceiver<Order>) {
+    async fn tcp(self, host: String, port: u16, orders: UnboundedReceiver<Order>) {
         let flow = self.flow;
         let stream = match dial::tcp(&self.policy, &host, port, CONNECT_TIMEOUT).await {
             Ok((stream, _)) => stream,
             Err(error) => return self.failed(&error),
         };
         self.say(GatewayEvent::Opened { flow });
+        self.carry(stream, orders).await;
+    }
+
+    /// Octets both ways, until both sides have ended.
+    async fn carry(self, stream: TcpStream, mut orders: UnboundedReceiver<Order>) {
+        let flow = self.flow;
         self.say(GatewayEvent::Writable { flow, octets: WINDOW });
         let (read, write) = stream.into_split();
         let (to_writer, pieces) = unbounded_channel();

@@ -63,6 +63,11 @@ pub(crate) struct RunOptions {
     #[arg(long, value_name = "RULE")]
     pub(crate) allow: Vec<socketlab_policy::Rule>,
 
+    /// Open the lab's published ports on this address of the machine, so that real clients reach its programs:
+    /// 127.0.0.1, or an address that other machines reach
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) publish: Option<std::net::IpAddr>,
+
     /// Stop a program that computes this long, in real time, without any system call
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = crate::duration::parse)]
     pub(crate) cpu_limit: Duration,

@@ -6,6 +6,7 @@ use super::{Host, InterceptId, Refusal};
 use crate::call::{Fd, Pid};
 use crate::icmp::Kind;
 use crate::ip::{Header, protocol};
+use crate::socket::{AF_INET, AF_INET6, Body, SOCK_STREAM, Socket};
 use crate::tcp::reset_for;
 use crate::time::Instant;
 use crate::udp::UDP_LEN;
@@ -39,6 +40,21 @@ impl Host {
             Refusal::Silence => {}
         }
         self.settle(now);
+    }
+
+    /// Gateway mode: a TCP socket bound to an address that is not the gateway's own, as Linux' `IP_TRANSPARENT` allows:
+    /// `Call::Connect` on it opens a connection in the name of `source`. None if the process has no free descriptor.
+    pub fn foreign_socket(&mut self, now: Instant, source: SocketAddr, pid: Pid) -> Option<Fd> {
+        self.clock = now;
+        let family = if source.is_ipv4() { AF_INET } else { AF_INET6 };
+        let socket = self.sockets.insert(Socket::new(family, SOCK_STREAM, 6, Body::Tcp(Box::default())));
+        self.set_local(socket, source);
+        self.open_fd(pid, socket)
+    }
+
+    /// Whether an address lies in a network of one of the host's own interfaces.
+    pub fn is_on_link(&self, ip: core::net::IpAddr) -> bool {
+        self.ifaces.iter().flat_map(|iface| &iface.addresses).any(|cidr| cidr.contains(ip))
     }
 
     /// Gateway mode: an ICMP error of this type and code about a datagram that `client` sent to `target`.
