@@ -459,3 +459,61 @@ fn the_shim_keeps_its_promises_without_a_world() {
         .expect("python3 is installed");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
+
+const PUBLISHED: &str = "version = 1\n[[host]]\nname = \"server\"\n[[gateway]]\nname = \"internet\"\n\
+     [[gateway.publish]]\nhost = \"server\"\nport = 7007\n\
+     [[program]]\nhost = \"server\"\nfile = \"server.py\"\n";
+
+const CAPITALS: &str = "import socket\n\
+     with socket.create_server(('', 7007)) as server:\n\
+     \x20   client, peer = server.accept()\n\
+     \x20   print(peer[0], flush=True)\n\
+     \x20   with client:\n\
+     \x20       question = b''.join(iter(lambda: client.recv(4096), b''))\n\
+     \x20       client.sendall(question.upper())\n";
+
+#[test]
+fn a_real_client_reaches_a_program_on_a_simulated_host() {
+    use std::io::{BufRead as _, BufReader};
+    use std::net::{Shutdown, TcpStream};
+
+    let folder = lab(PUBLISHED, &[("server.py", CAPITALS)]);
+    let path = folder.path().display().to_string();
+    let mut run = Command::new(env!("CARGO_BIN_EXE_socketlab"))
+        .args(["run", &path, "--publish", "127.0.0.1", "--until", "60s"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary starts");
+    let mut lines = BufReader::new(run.stderr.take().expect("its standard error")).lines();
+    let address = lines.find_map(|line| {
+        let line = line.expect("text");
+        let (_, rest) = line.split_once("real clients reach the lab at ")?;
+        rest.split(' ').next().map(str::to_owned)
+    });
+    let mut client = TcpStream::connect(address.expect("it says where")).expect("connects");
+    let question = "hej på dig ".repeat(20_000);
+    let (mut writer, text) = (client.try_clone().expect("a second handle"), question.clone());
+    let writing = std::thread::spawn(move || {
+        writer.write_all(text.as_bytes()).expect("sends");
+        writer.shutdown(Shutdown::Write).expect("finishes");
+    });
+    let mut answer = Vec::new();
+    client.read_to_end(&mut answer).expect("receives");
+    writing.join().expect("sent");
+    assert!(answer == question.as_bytes().to_ascii_uppercase(), "{} octets", answer.len());
+    let output = run.wait_with_output().expect("ends");
+    assert!(output.status.success(), "{output:?}");
+    // A peer on this very machine has no address that would mean the same in the lab.
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "198.18.0.1\n");
+}
+
+#[test]
+fn without_publish_nobody_comes_and_it_says_how_to() {
+    let folder = lab(PUBLISHED, &[("server.py", CAPITALS)]);
+    let output = socketlab(&["run", &folder.path().display().to_string()]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("--publish 127.0.0.1"), "{said}");
+    assert!(!output.status.success(), "the program waits for ever");
+}

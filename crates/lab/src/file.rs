@@ -8,6 +8,7 @@ use socketlab_netsim::{Chance, LinkParams};
 use toml::de::DeTable;
 
 use crate::problem::Problem;
+use crate::publish::{self, PublishEntry};
 use crate::read::{At, Reader, Section};
 use crate::units;
 
@@ -23,6 +24,8 @@ pub(crate) struct HostEntry {
     pub(crate) announce: bool,
     /// Gateways only: name in the lab, name or address in the real world.
     pub(crate) real: Vec<(String, String)>,
+    /// Gateways only: ports of programs that the real world can reach.
+    pub(crate) published: Vec<PublishEntry>,
 }
 
 /// A link.
@@ -117,7 +120,15 @@ fn host(r: &mut Reader<'_>, section: &Section<'_, '_>) -> Option<HostEntry> {
     let default_route = section.text(r, "default_route");
     let announce = section.flag(r, "announce");
     let name = name(r, section, "server")?;
-    Some(HostEntry { path: section.path.clone(), name, addresses, default_route, announce, real: Vec::new() })
+    Some(HostEntry {
+        path: section.path.clone(),
+        name,
+        addresses,
+        default_route,
+        announce,
+        real: Vec::new(),
+        published: Vec::new(),
+    })
 }
 
 fn switch(r: &mut Reader<'_>, section: &Section<'_, '_>) -> Option<At<String>> {
@@ -126,7 +137,8 @@ fn switch(r: &mut Reader<'_>, section: &Section<'_, '_>) -> Option<At<String>> {
 }
 
 fn gateway(r: &mut Reader<'_>, section: &Section<'_, '_>) -> Option<HostEntry> {
-    section.only(r, &["name", "address", "real"]);
+    section.only(r, &["name", "address", "real", "publish"]);
+    let published = publish::read(r, section);
     let addresses = section.texts(r, "address");
     let mut real = Vec::new();
     for entry in section.sections(r, "real") {
@@ -145,6 +157,7 @@ fn gateway(r: &mut Reader<'_>, section: &Section<'_, '_>) -> Option<HostEntry> {
         default_route: None,
         announce: false,
         real,
+        published,
     })
 }
 

@@ -11,6 +11,7 @@ mod library;
 mod nearest;
 mod plan;
 mod problem;
+mod publish;
 mod read;
 mod units;
 

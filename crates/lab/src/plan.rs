@@ -113,6 +113,11 @@ pub(crate) fn plan(reader: &mut Reader<'_>, file: &File) -> WorldBuilder {
         let gateways = &nics[file.hosts.len()..];
         route(reader, &mut builder, NodeId(entry as u32), host, &nics[entry], gateways);
     }
+    let hosts: Vec<&str> = file.hosts.iter().map(|host| host.name.value.as_str()).collect();
+    for (number, gateway) in file.gateways.iter().enumerate() {
+        let node = NodeId((first_gateway + number) as u32);
+        crate::publish::plan(reader, &mut builder, node, &gateway.published, &hosts);
+    }
     for entry in &file.programs {
         let Some(node) = file.hosts.iter().position(|host| host.name.value == entry.host.value) else {
             let names = file.hosts.iter().map(|host| host.name.value.as_str());

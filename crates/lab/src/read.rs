@@ -79,6 +79,11 @@ impl<'t, 'i> Section<'t, 'i> {
         if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
     }
 
+    /// Whether there is such a field, right or wrong.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.table.contains_key(name)
+    }
+
     /// Complains about every field that is not among `known`.
     pub(crate) fn only(&self, reader: &mut Reader<'_>, known: &[&str]) {
         for key in self.table.keys() {

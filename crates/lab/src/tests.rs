@@ -277,3 +277,21 @@ fn a_gateway_is_the_default_route_of_its_neighbours() {
     assert!(sensor.routes.iter().all(|(network, ..)| network.prefix_len > 0), "no gateway, no way out");
     assert_eq!(sensor.ifaces[1].mac.to_string(), "02:00:00:00:00:11");
 }
+
+#[test]
+fn published_ports_name_a_host_and_a_port() {
+    let gateway = "[[host]]\nname = \"server\"\n[[gateway]]\nname = \"internet\"\n[[gateway.publish]]\n";
+    check(&format!("{gateway}host = \"server\"\nport = 7007\nreal = 8007\nudp = true\n"), &[]);
+    check(
+        &format!("{gateway}host = \"sever\"\nport = 7007\n"),
+        &["lab.toml:6: gateway[0].publish[0].host: there is no host \"sever\"; did you mean \"server\"?"],
+    );
+    check(
+        &format!("{gateway}host = \"server\"\n"),
+        &["lab.toml:5: gateway[0].publish[0].port: the field \"port\" is missing; add port = 7007"],
+    );
+    check(
+        &format!("{gateway}host = \"server\"\nport = 0\n"),
+        &["lab.toml:7: gateway[0].publish[0].port: 0 is out of range; it must be from 1 to 65535"],
+    );
+}
