@@ -3,6 +3,7 @@ is decided here, everything else is asked of the world (`resolve`, `revresolve`)
 
 import os
 import re
+import sys
 from operator import index
 
 from socketlab import sched
@@ -59,7 +60,7 @@ _SERVICES = {
 _PROTOCOLS = {"ip": 0, "icmp": 1, "tcp": 6, "udp": 17, "ipv6": 41, "ipv6-icmp": 58}
 
 
-def host_bytes(host):
+def host_bytes(host, otherwise="str, bytes or bytearray expected, not "):
     """A host argument as `idna_converter` in C reads it."""
     if isinstance(host, str):
         try:
@@ -72,7 +73,7 @@ def host_bytes(host):
     elif isinstance(host, (bytes, bytearray)):
         host = bytes(host)
     else:
-        raise TypeError(f"str, bytes or bytearray expected, not {type(host).__name__}")
+        raise TypeError(otherwise + type(host).__name__)
     if b"\0" in host:
         raise TypeError("host name must not contain null character")
     return host
@@ -131,8 +132,11 @@ def text_v6(octets):
     import ipaddress
 
     octets = bytes(octets)
+    # inet_ntop(3) writes IPv4-mapped and IPv4-compatible addresses with dots.
     if octets.startswith(_MAPPED):
         return "::ffff:" + text_v4(octets[12:])
+    if octets[:12] == bytes(12) and octets[12:14] != bytes(2):
+        return "::" + text_v4(octets[12:])
     return str(ipaddress.IPv6Address(octets))
 
 
@@ -186,7 +190,7 @@ def sethostname(name):
 
 
 def gethostbyname(host):
-    return address(host_bytes(host), AF_INET)
+    return address(host_bytes(host, "gethostbyname() argument 1 must be str, bytes or bytearray, not "), AF_INET)
 
 
 def gethostbyname_ex(host):
@@ -205,6 +209,8 @@ def gethostbyaddr(host):
 
 
 def getservbyname(servicename, protocolname=None, /):
+    if not isinstance(servicename, str):
+        raise TypeError(f"getservbyname() argument 1 must be str, not {type(servicename).__name__}")
     for port, (name, protocols) in _SERVICES.items():
         if name == servicename and (protocolname is None or protocolname in protocols.split()):
             return port
@@ -267,7 +273,7 @@ def getaddrinfo(host, port, family=0, type=0, proto=0, flags=0):
     kinds = [
         (kind, protocol)
         for kind, protocol in ((1, 6), (2, 17), (3, 0))
-        if type in (0, kind) and (proto in (0, protocol) or kind == 3)
+        if type in (0, kind) and (proto in (0, protocol) or kind == type == 3)
     ]
     if not kinds:
         raise exception("EAI_SOCKTYPE")
@@ -279,7 +285,8 @@ def getaddrinfo(host, port, family=0, type=0, proto=0, flags=0):
         anywhere = [(AF_INET, "0.0.0.0"), (AF_INET6, "::")] if passive else [(AF_INET6, "::1"), (AF_INET, "127.0.0.1")]
         found = [entry for entry in anywhere if family in (AF_UNSPEC, entry[0])]
     else:
-        host = host_bytes(host)
+        # Unlike the methods of a socket, this one has every text encoded by the codec.
+        host = host.encode("idna") if isinstance(host, str) else host_bytes(host)
         text = host.decode("latin-1")
         if flags & CONSTANTS["AI_NUMERICHOST"] and parse_v4(text) is None and parse_v6(text) is None:
             raise exception("EAI_NONAME")
@@ -326,9 +333,12 @@ def getnameinfo(sockaddr, flags, /):
     return name, service
 
 
-def inet_aton(text, /):
+def inet_aton(*args):
+    if len(args) != 1:
+        raise TypeError(f"inet_aton() takes exactly 1 argument ({len(args)} given)")
+    (text,) = args
     if not isinstance(text, str):
-        raise TypeError(f"inet_aton() argument must be str, not {type(text).__name__}")
+        raise TypeError(f"inet_aton() argument 1 must be str, not {type(text).__name__}")
     # inet_aton(3) stops at the first white space.
     octets = parse_v4(text.split()[0] if text.split() else text)
     if octets is None or text[:1].isspace():
@@ -339,7 +349,7 @@ def inet_aton(text, /):
 def inet_ntoa(octets, /):
     octets = bytes(memoryview(octets))
     if len(octets) != 4:
-        raise OSError("packed IP wrong length")
+        raise OSError("packed IP wrong length for inet_ntoa" if sys.version_info < (3, 14) else "packed IP wrong length")
     return text_v4(octets)
 
 
@@ -370,6 +380,10 @@ def inet_ntop(family, octets, /):
 def _swapped(x, octets, name):
     if not isinstance(x, int):
         raise TypeError(f"'{type(x).__name__}' object cannot be interpreted as an integer")
+    if octets == 4 and x < 0:
+        raise OverflowError("can't convert negative value to unsigned int")
+    if octets == 4 and x >> 32:
+        raise OverflowError("int larger than 32 bits")
     if x < 0:
         raise OverflowError(f"{name}: can't convert negative Python int to C {octets * 8}-bit unsigned integer")
     if x >> octets * 8:

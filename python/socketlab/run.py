@@ -56,6 +56,8 @@ def install(clock_is_virtual=False):
     importlib._bootstrap._thread = importlib._bootstrap_external._thread = thread
     _point_anew(captured)
     _patch_random()
+    _patch_limits()
+    sock.patch_unlink()
     _patch_traceback()
     _add_site_builtins()
     sys.dont_write_bytecode = True
@@ -248,6 +250,29 @@ def _patch_os():
     # Descriptors of the simulated host mean nothing to the machine's sendfile(2).
     if hasattr(os, "sendfile"):
         del os.sendfile
+
+
+def _patch_limits():
+    """How many descriptors a process may have open is a limit of the simulated host."""
+    try:
+        import resource
+    except ImportError:
+        return
+    most = 1024
+    machine_get, machine_set = resource.getrlimit, resource.setrlimit
+
+    def getrlimit(which, /):
+        return (sched.call("prlimit", -1)[1], most) if which == resource.RLIMIT_NOFILE else machine_get(which)
+
+    def setrlimit(which, limits, /):
+        if which != resource.RLIMIT_NOFILE:
+            return machine_set(which, limits)
+        soft, hard = limits
+        if soft > hard or hard > most:
+            raise ValueError("current limit exceeds maximum limit" if soft > hard else "not allowed to raise maximum limit")
+        sched.call("prlimit", soft)
+
+    resource.getrlimit, resource.setrlimit = getrlimit, setrlimit
 
 
 def _patch_random():

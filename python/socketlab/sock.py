@@ -5,6 +5,8 @@ Ancillary data of IP sockets (`recvmsg`, `sendmsg`) goes to the world and comes 
 (`SCM_RIGHTS`) is left out.
 """
 
+import os
+import stat
 from _warnings import warn
 from operator import index
 
@@ -82,7 +84,9 @@ def _seconds(value):
     if seconds != seconds:
         raise ValueError("Invalid value NaN (not a number)")
     if seconds > 9223372036.0:
-        raise OverflowError("timeout doesn't fit into C timeval")
+        if isinstance(value, float):
+            raise OverflowError("timestamp out of range for platform time_t")
+        raise OverflowError("timestamp too large to convert to C _PyTime_t")
     if seconds < 0:
         raise ValueError("Timeout value out of range")
     return seconds
@@ -110,6 +114,12 @@ def _one(name, args):
     if len(args) != 1:
         raise TypeError(f"socket.{name}() takes exactly one argument ({len(args)} given)")
     return args[0]
+
+
+def _none(name, args):
+    """A method that takes no argument."""
+    if args:
+        raise TypeError(f"socket.{name}() takes no arguments ({len(args)} given)")
 
 
 def _between(name, args, least, most):
@@ -168,8 +178,6 @@ class socket:
     def __init__(self, family=-1, type=-1, proto=-1, fileno=None):
         family, type, proto = _int(family), _int(type), _int(proto)
         if fileno is not None:
-            if isinstance(fileno, float):
-                raise TypeError("integer argument expected, got float")
             fd = _int(fileno)
             if fd < 0:
                 raise ValueError("negative file descriptor")
@@ -236,13 +244,15 @@ class socket:
     def settimeout(self, *args):
         self._set_timeout(_seconds(_one("settimeout", args)))
 
-    def gettimeout(self):
+    def gettimeout(self, *args):
+        _none("gettimeout", args)
         return self._seconds
 
     def setblocking(self, *args):
         self._set_timeout(None if _one("setblocking", args) else 0.0)
 
-    def getblocking(self):
+    def getblocking(self, *args):
+        _none("getblocking", args)
         return self._seconds != 0.0
 
     # Addresses
@@ -250,7 +260,7 @@ class socket:
     def _address(self, address, caller):
         """An address argument as it goes to the world (C: `getsockaddrarg`)."""
         if self._family == _AF_UNIX:
-            return address if isinstance(address, str) else _octets(address)
+            return _path(address)
         if self._family == _AF_INET:
             family, rest = "AF_INET", 0
         elif self._family == _AF_INET6:
@@ -276,19 +286,30 @@ class socket:
         return numeric, port, flowinfo, scope
 
     def bind(self, *args):
-        _call("bind", self._fd, self._address(_one("bind", args), "bind"))
+        address = self._address(_one("bind", args), "bind")
+        file = self._family == _AF_UNIX and isinstance(address, str) and address
+        if file:
+            folder = os.path.dirname(file)
+            if folder and not os.path.isdir(folder):
+                raise exception("ENOTDIR" if os.path.lexists(folder) else "ENOENT")
+            if os.path.lexists(file):
+                raise exception("EADDRINUSE")
+        _call("bind", self._fd, address)
+        if file:
+            _make_socket_file(file)
 
-    def getsockname(self):
+    def getsockname(self, *args):
+        _none("getsockname", args)
         return _call("getsockname", self._fd)
 
-    def getpeername(self):
+    def getpeername(self, *args):
+        _none("getpeername", args)
         return _call("getpeername", self._fd)
 
     # Connections
 
     def listen(self, *args):
-        if len(args) > 1:
-            raise TypeError(f"listen expected at most 1 argument, got {len(args)}")
+        _between("listen", args, 0, 1)
         _call("listen", self._fd, max(_int(args[0]) if args else 128, 0))
 
     def _accept(self):
@@ -332,14 +353,19 @@ class socket:
         return _call("getsockopt", self._fd, level, name, size)
 
     def setsockopt(self, *args):
-        _between("setsockopt", args, 3, 4)
+        if len(args) != 4:
+            _between("setsockopt", args, 3, 3)
         level, name, value = _int(args[0]), _int(args[1]), args[2]
         if len(args) == 4:
             if value is not None:
                 raise TypeError(f"setsockopt() argument 3 must be None, not {type(value).__name__}")
-            value = bytes(_int(args[3]))
+            if _int(args[3]):
+                raise exception("EFAULT")
+            value = b""
         else:
-            value = _int(value) if hasattr(value, "__index__") else _octets(value)
+            # C tries an int first; one that does not fit is no int.
+            small = hasattr(value, "__index__") and -(1 << 31) <= index(value) < 1 << 31
+            value = index(value) if small else _octets(value)
         _call("setsockopt", self._fd, level, name, value)
 
     # Receiving
@@ -374,7 +400,7 @@ class socket:
     def recv_into(self, buffer, nbytes=0, flags=0):
         view, size = _writable(buffer, nbytes, "recv_into", "buffer too small for requested bytes")
         data = self._receive(size, _int(flags))
-        view[: len(data)] = data
+        view[: len(data)] = data[: len(view)]  # With MSG_TRUNC the answer is longer than the buffer.
         return len(data)
 
     def recvfrom_into(self, buffer, nbytes=0, flags=0):
@@ -382,7 +408,7 @@ class socket:
             buffer, nbytes, "recvfrom_into", "nbytes is greater than the length of the buffer"
         )
         data, address, _ = self._receive_from(size, _int(flags))
-        view[: len(data)] = data
+        view[: len(data)] = data[: len(view)]
         return len(data), address
 
     def recvmsg(self, *args):
@@ -475,6 +501,42 @@ def _control(item):
     except ValueError:
         raise TypeError(f"sendmsg() ancillary data items must be 3-item sequences, not {len(item)}") from None
     return _int(level), _int(kind), _octets(data)
+
+def _path(address):
+    """An AF_UNIX address as it goes to the world: a path as text, an abstract name as octets."""
+    path = os.fsencode(address) if isinstance(address, str) else _octets(address)
+    if len(path) > 108 or len(path) == 108 and path[:1] != b"\0":
+        raise OSError("AF_UNIX path too long")
+    return path if path[:1] == b"\0" else os.fsdecode(path)
+
+
+def _make_socket_file(path):
+    """What bind(2) leaves in the file system, for those who look there; the world keeps the name itself."""
+    try:
+        os.mknod(path, stat.S_IFSOCK | 0o755)
+    except (OSError, AttributeError):
+        pass
+
+
+def patch_unlink():
+    """Removing a socket's file frees its name on the whole host, whichever process made the file."""
+    unlink = os.unlink
+
+    def remove(path, *, dir_fd=None):
+        name = path if isinstance(path, str) else None
+        try:
+            is_socket = name is not None and stat.S_ISSOCK(os.lstat(name).st_mode)
+            missing = False
+        except (OSError, ValueError):
+            is_socket, missing = False, name is not None
+        if is_socket or missing and sched.transport is not None:
+            failure, _ = sched.call("unlink", name)
+            if missing and failure is None:
+                return None
+        return unlink(path, dir_fd=dir_fd)
+
+    remove.__name__ = remove.__qualname__ = "unlink"
+    os.unlink = os.remove = remove
 
 
 def _name(code):

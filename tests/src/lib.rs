@@ -3,6 +3,7 @@
 //! Every wait is for a condition; the only clock is the limit after which a wait gives up and says what it saw.
 
 pub mod browser;
+pub mod namespace;
 pub mod product;
 
 use std::time::Duration;

@@ -252,6 +252,8 @@ pub(crate) fn value_of_address(addr: &SockAddr) -> Value {
             Value::Int(i64::from(a.flowinfo())),
             Value::Int(i64::from(a.scope_id())),
         ]),
+        // An abstract name is octets to Python.
+        SockAddr::Unix(path) if path.starts_with('\0') => Value::Bytes(path.as_bytes().to_vec()),
         SockAddr::Unix(path) => Value::Str(path.clone()),
     }
 }
@@ -368,6 +370,11 @@ impl Args<'_> {
                 timeout: self.timeout()?,
             }),
             "poll" => plain(Call::Poll { fds: self.poll_list()?, timeout: self.timeout()? }),
+            "prlimit" => {
+                let limit = usize::try_from(self.int()?).ok();
+                plain(Call::FileLimit { limit })
+            }
+            "unlink" => plain(Call::Unlink { path: self.str()? }),
             "resolve" => Ok(Request::Resolve { name: self.str()?, family: self.i32()? }),
             "revresolve" => Ok(Request::RevResolve { address: self.str()? }),
             "gethostname" => Ok(Request::GetHostName),

@@ -85,6 +85,10 @@ pub enum Call {
     /// `TIOCOUTQ` 0x5411, octets that the peer has not acknowledged; `SIOCATMARK` 0x8905: 1 if the
     /// next octet is the urgent one; tcp(7), udp(7), unix(7).
     Ioctl { fd: Fd, request: u32 },
+    /// prlimit(2) of the process itself: reads `RLIMIT_NOFILE` and sets it, if one is given.
+    FileLimit { limit: Option<usize> },
+    /// unlink(2), of the path that bind(2) gave an `AF_UNIX` socket.
+    Unlink { path: String },
     /// `SO_DOMAIN`, `SO_TYPE` and `SO_PROTOCOL` of a descriptor, for `socket.socket(fileno=fd)`.
     SockInfo { fd: Fd },
 }
@@ -113,6 +117,8 @@ impl Call {
             Call::RecvMsg { .. } => "recvmsg",
             Call::Poll { .. } => "poll",
             Call::Ioctl { .. } => "ioctl",
+            Call::FileLimit { .. } => "prlimit",
+            Call::Unlink { .. } => "unlink",
             Call::SockInfo { .. } => "sockinfo",
         }
     }

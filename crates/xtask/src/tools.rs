@@ -31,6 +31,8 @@ pub(crate) fn for_tests() -> Result<()> {
     debian("nats-server", &["nats-server"], "carries rooms that several relays share")?;
     debian("tcpdump", &["tcpdump"], "prints our captures: its lines are compared with ours")?;
     debian("python3", &["python3"], "runs the labs' programs without a browser")?;
+    debian("ip", &["iproute2"], "the real kernel's hosts, that the simulated ones are compared with")?;
+    debian("nsenter", &["util-linux"], "runs programs on those hosts")?;
     if root().join("tests/package.json").exists() {
         npm_packages("tests", "relay clients that others wrote, to test against")?;
     }

@@ -118,7 +118,11 @@ impl Request {
                 | Call::RecvMsg { fd, .. }
                 | Call::Ioctl { fd, .. }
                 | Call::SockInfo { fd } => Some(*fd),
-                Call::Socket { .. } | Call::SocketPair { .. } | Call::Poll { .. } => None,
+                Call::Socket { .. }
+                | Call::SocketPair { .. }
+                | Call::Poll { .. }
+                | Call::Unlink { .. }
+                | Call::FileLimit { .. } => None,
             },
             _ => None,
         }
@@ -154,6 +158,8 @@ impl Request {
                     format!("{family}, {kind}{}", flags(*protocol))
                 }
                 Call::Bind { addr, .. } | Call::Connect { addr, .. } => address(addr),
+                Call::FileLimit { limit } => limit.map_or(String::new(), |limit| limit.to_string()),
+                Call::Unlink { path } => python::repr(&crate::marshal::Value::Str(path.clone())),
                 Call::Listen { backlog, .. } => backlog.to_string(),
                 Call::GetSockOpt { level, name, .. } => {
                     format!("{}, {}", python::constant(LEVELS, *level), option_name(*level, *name))

@@ -11,8 +11,8 @@ use crate::host::Host;
 use crate::ip::protocol;
 use crate::snapshot::TcpState;
 use crate::socket::{
-    AF_INET, AF_INET6, AF_UNIX, Attempt, Body, Pending, SOCK_DGRAM, SOCK_RAW, SOCK_STREAM, Socket,
-    SocketOptions, Unix,
+    AF_INET, AF_INET6, AF_UNIX, Attempt, Body, Pending, SOCK_DGRAM, SOCK_RAW, SOCK_SEQPACKET, SOCK_STREAM,
+    Socket, SocketOptions, Unix,
 };
 use crate::time::Instant;
 
@@ -49,6 +49,10 @@ impl Host {
                 SIOCATMARK => self.at_mark(socket),
                 request => self.ioctl(socket, request),
             }),
+            Call::FileLimit { limit } => {
+                Ok(Ret::Len(self.sockets.files.entry(pid).or_default().limit(*limit)))
+            }
+            Call::Unlink { path } => self.unlink_unix(path),
             Call::SockInfo { fd } => self.lookup(pid, *fd).and_then(|socket| self.info(socket)),
             Call::Accept { fd, .. }
             | Call::Connect { fd, .. }
@@ -107,10 +111,15 @@ impl Host {
     pub(crate) fn attempt(&mut self, now: Instant, pending: &mut Pending) -> Attempt {
         let call = pending.call.clone();
         let blocking = call.patience().is_none();
+        if let (Some(events), Some(id)) = (call.polls_for(), pending.sockets.first())
+            && self.readiness(*id) & events == 0
+        {
+            return Attempt::again();
+        }
         match &call {
             Call::Accept { .. } => self.try_accept(pending),
             Call::Connect { addr: SockAddr::Ip(addr), .. } => self.try_connect(now, pending, *addr),
-            Call::Connect { addr: SockAddr::Unix(_), .. } => self.connect_unix(pending).into(),
+            Call::Connect { addr: SockAddr::Unix(path), .. } => self.connect_unix(pending, path),
             Call::Send { data, flags, .. } => {
                 self.try_send(now, pending, data, *flags, (None, &[]), blocking)
             }
@@ -153,8 +162,11 @@ impl Host {
             }
             (true, SOCK_RAW, 1..) if !self.config.privileged_ports => return Err(Errno::EPERM.into()),
             (true, SOCK_RAW, 1..) => (Body::Raw(Default::default()), protocol),
-            (false, SOCK_STREAM | SOCK_DGRAM, 0 | AF_UNIX) => (Body::Unix(Unix::default()), 0),
-            (true, SOCK_STREAM | SOCK_DGRAM | SOCK_RAW, _) | (false, SOCK_STREAM | SOCK_DGRAM, _) => {
+            (false, SOCK_STREAM | SOCK_DGRAM | SOCK_SEQPACKET, 0 | AF_UNIX) => {
+                (Body::Unix(Unix::default()), 0)
+            }
+            (true, SOCK_STREAM | SOCK_DGRAM | SOCK_RAW, _)
+            | (false, SOCK_STREAM | SOCK_DGRAM | SOCK_SEQPACKET, _) => {
                 return Err(Errno::EPROTONOSUPPORT.into());
             }
             (_, 0.., _) => return Err(Errno::ESOCKTNOSUPPORT.into()),
@@ -207,15 +219,9 @@ impl Host {
             (SockAddr::Ip(addr), Some(Body::Tcp(_) | Body::Udp(_) | Body::Ping(_) | Body::Raw(_))) => {
                 self.bind(id, *addr).map(|()| Ret::Unit)
             }
-            (SockAddr::Unix(_), Some(Body::Unix(_))) => Err(Errno::EOPNOTSUPP.into()),
+            (SockAddr::Unix(path), Some(Body::Unix(_))) => self.bind_unix(id, path),
             _ => Err(Errno::EINVAL.into()),
         }
-    }
-
-    fn connect_unix(&self, pending: &Pending) -> Result<Ret, Failure> {
-        let socket = pending.sockets.first().and_then(|id| self.sockets.get(*id)).ok_or(Errno::EBADF)?;
-        // There are no AF_UNIX names yet.
-        Err(if matches!(socket.body, Body::Unix(_)) { Errno::ENOENT } else { Errno::EAFNOSUPPORT }.into())
     }
 
     fn name(&self, id: SocketId) -> Result<Ret, Failure> {
@@ -223,7 +229,7 @@ impl Host {
         if let Body::Unix(_) = socket.body {
             return self.unix_name(id, false);
         }
-        let any = SocketAddr::new(socket.any(), 0);
+        let any = SocketAddr::new(socket.any(), socket.stale_port);
         Ok(Ret::Addr(socket.outward(socket.local.unwrap_or(any))))
     }
 
@@ -254,7 +260,7 @@ impl Host {
                 (datagrams.queue.front().map_or(0, |first| first.data.len()), 0)
             }
             Body::Unix(unix) if socket.kind == SOCK_STREAM => (unix.held, 0),
-            Body::Unix(unix) => (unix.queue.front().map_or(0, |first| first.len()), 0),
+            Body::Unix(unix) => (unix.next_len(socket.kind == SOCK_DGRAM), 0),
         };
         match request {
             FIONREAD => Ok(Ret::Len(readable)),

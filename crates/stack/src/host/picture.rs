@@ -86,7 +86,7 @@ fn picture_of(id: SocketId, socket: &Socket, owners: Vec<(Pid, Fd)>) -> SocketSn
             let stream = socket.kind == SOCK_STREAM;
             picture.protocol = if stream { ProtocolKind::UnixStream } else { ProtocolKind::UnixDatagram };
             picture.recv_queue = unix.held;
-            picture.recv_head = unix.queue.iter().flatten().copied().take(HEAD).collect();
+            picture.recv_head = unix.waiting().take(HEAD).collect();
         }
     }
     picture

@@ -18,6 +18,9 @@ use crate::time::Instant;
 impl Host {
     pub(crate) fn listen(&mut self, id: SocketId, backlog: i32) -> Result<Ret, Failure> {
         let socket = self.sockets.get(id).ok_or(Errno::EBADF)?;
+        if matches!(socket.body, Body::Unix(_)) {
+            return self.listen_unix(id, backlog);
+        }
         let Some(tcp) = socket.tcp() else { return Err(Errno::EOPNOTSUPP.into()) };
         // A negative backlog is a very large one, as in Linux.
         let most = self.sysctl.somaxconn;
@@ -65,8 +68,10 @@ impl Host {
     pub(crate) fn try_accept(&mut self, pending: &mut Pending) -> Attempt {
         let Some(&id) = pending.sockets.first() else { return Errno::EBADF.into() };
         let Some(socket) = self.sockets.get_mut(id) else { return Errno::EBADF.into() };
-        if !matches!(socket.body, Body::Tcp(_)) {
-            return Errno::EOPNOTSUPP.into();
+        match socket.body {
+            Body::Tcp(_) => {}
+            Body::Unix(_) => return self.accept_unix(pending, id),
+            _ => return Errno::EOPNOTSUPP.into(),
         }
         let Some(listener) = socket.listener_mut() else { return Errno::EINVAL.into() };
         if listener.accept_queue.is_empty() {
@@ -113,6 +118,9 @@ impl Host {
         let Some(tcp) = socket.tcp() else { return Errno::EOPNOTSUPP.into() };
         // Linux `__inet_stream_connect`.
         let mut would_block = Errno::EINPROGRESS;
+        let patience = pending.call.patience();
+        // Python's time-out is a socket that does not block, poll(2) and `SO_ERROR`.
+        let by_poll = patience.is_some_and(|patience| !patience.is_zero());
         match tcp.phase {
             Phase::Connected => return Errno::EISCONN.into(),
             Phase::Connecting => would_block = Errno::EALREADY,
@@ -130,7 +138,20 @@ impl Host {
         let error = socket.error.clone();
         let Some(tcp) = socket.tcp_mut() else { return Errno::EOPNOTSUPP.into() };
         match tcp.state() {
+            TcpState::SynSent | TcpState::SynReceived if by_poll && !pending.started => {
+                if would_block == Errno::EALREADY {
+                    return would_block.into();
+                }
+                Attempt::Wait(Err(would_block.into()))
+            }
             TcpState::SynSent | TcpState::SynReceived => Attempt::Wait(Err(would_block.into())),
+            _ if by_poll && pending.started => {
+                // The socket does not know that the program knows: the next connect(2) ends this one.
+                match socket.error.take() {
+                    Some((errno, cause)) => Attempt::Done(Err(Failure::Errno(errno, cause))),
+                    None => Ok(Ret::Unit).into(),
+                }
+            }
             TcpState::Closed if tcp.phase == Phase::Connecting => {
                 tcp.phase = Phase::Unconnected;
                 let ended = tcp.ended.take();
@@ -140,9 +161,7 @@ impl Host {
                 socket.shut_read = false;
                 socket.shut_write = false;
                 socket.peer = None;
-                if !socket.bound {
-                    socket.local = None;
-                }
+                forget_name(socket);
                 let (errno, cause) = error.unwrap_or((Errno::ECONNABORTED, ended.unwrap_or(Cause::Rule)));
                 Attempt::Done(Err(Failure::Errno(errno, cause)))
             }
@@ -179,14 +198,17 @@ impl Host {
                 .get(*other)
                 .is_some_and(|s| s.tcb().is_some_and(|t| t.state() == TcpState::TimeWait));
             let other = *other;
-            // Linux `tcp_twsk_unique`: timestamps make old segments known, after one second.
+            // Linux `tcp_twsk_unique`: timestamps make old segments known, after one second; one who asked for this
+            // very port need not wait.
             let young = |tcb: &Tcb| tcb.may_be_replaced(now);
             let allowed = match self.sysctl.tcp_tw_reuse {
                 1 => true,
                 2 => peer.ip().is_loopback(),
                 _ => false,
             };
-            if !(allowed && self.sockets.get(other).and_then(|socket| socket.tcb()).is_some_and(young)) {
+            let replaced =
+                allowed && self.sockets.get(other).and_then(|socket| socket.tcb()).is_some_and(young);
+            if !(replaced || reopen && old.is_some()) {
                 return Err(Failure::Errno(
                     Errno::EADDRNOTAVAIL,
                     Cause::HeldBy { socket: other, time_wait: reopen },
@@ -276,15 +298,20 @@ impl Host {
     /// Linux `tcp_disconnect`: back to a socket without a connection or a queue.
     fn disconnect(&mut self, now: Instant, id: SocketId) {
         self.close_listener(now, id);
+        let mut connecting = false;
         if let Some(tcb) = self.sockets.get_mut(id).and_then(|socket| socket.tcb_mut()) {
+            connecting = tcb.state() == TcpState::SynSent;
             tcb.abort(now);
         }
         self.flush(now, id);
         if let Some(socket) = self.sockets.get_mut(id) {
-            if !socket.bound {
-                socket.local = None;
-            }
+            forget_name(socket);
             socket.peer = None;
+            socket.shut_read = false;
+            socket.shut_write = false;
+            if connecting {
+                socket.error = Some((Errno::ECONNRESET, Cause::ClosedByProgram));
+            }
             if let Some(tcp) = socket.tcp_mut() {
                 tcp.phase = Phase::Unconnected;
                 tcp.tcb = None;
@@ -384,5 +411,12 @@ impl Host {
                 }
             }
         }
+    }
+}
+
+/// The kernel chose the name: the connection over, it is gone but for the port that getsockname(2) shows.
+fn forget_name(socket: &mut super::Socket) {
+    if !socket.bound {
+        socket.stale_port = socket.local.take().map_or(0, |local| local.port());
     }
 }

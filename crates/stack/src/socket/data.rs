@@ -20,6 +20,8 @@ use crate::tcp::OutOfBand;
 use crate::time::Instant;
 use crate::udp::{MAX_PAYLOAD, MAX_PAYLOAD_V6, UDP_LEN, emit, flow_label};
 
+/// What Linux counts for one fragment of a full Ethernet frame: its `truesize`.
+const FRAGMENT_COST: usize = 2304;
 const MSG_OOB: i32 = 0x1;
 const MSG_PEEK: i32 = 0x2;
 const MSG_TRUNC: i32 = 0x20;
@@ -49,7 +51,7 @@ impl Host {
             Some(Body::Udp(_) | Body::Ping(_) | Body::Raw(_)) => {
                 self.send_datagram(now, id, data, to, control).into()
             }
-            Some(Body::Unix(_)) => self.send_unix(id, pending, data, blocking),
+            Some(Body::Unix(_)) => self.send_unix(id, pending, data, to, blocking),
             None => Errno::EBADF.into(),
         }
     }
@@ -156,6 +158,7 @@ impl Host {
             return Err(Errno::EMSGSIZE.into());
         }
         let header = self.datagram_header(id, to, protocol::UDP, wishes)?;
+        self.check_send_buffer(id, &header, UDP_LEN + data.len())?;
         self.take_error(id)?;
         let port = self.name_for_sending(id)?;
         let from = SocketAddr::new(header.source, port);
@@ -203,6 +206,17 @@ impl Host {
             loops: options.ip.group_loop[usize::from(v6)],
             ..Header::new(source.unwrap_or(path.source), ip, protocol)
         })
+    }
+
+    /// Linux `__ip_append_data`: all fragments but the first may take twice the send buffer.
+    fn check_send_buffer(&self, id: SocketId, header: &Header, len: usize) -> Result<(), Failure> {
+        let socket = self.sockets.get(id).ok_or(Errno::EBADF)?;
+        let mtu = self.path(header.destination, Some(header.source), header.iface)?.mtu;
+        let fragments = len.div_ceil(mtu.saturating_sub(20).max(8) / 8 * 8);
+        if fragments.saturating_sub(1) * FRAGMENT_COST > 2 * socket.options.udp_send_buffer() {
+            return Err(Errno::ENOBUFS.into());
+        }
+        Ok(())
     }
 
     /// Sends what a datagram socket made; says on the error queue why it was too long.
@@ -257,7 +271,9 @@ impl Host {
         }
         match self.sockets.get(id).map(|socket| &socket.body) {
             Some(Body::Tcp(_)) => self.recv_stream(now, id, pending, len, flags),
-            Some(Body::Udp(_) | Body::Ping(_) | Body::Raw(_)) => self.recv_datagram(id, len, flags, room),
+            Some(Body::Udp(_) | Body::Ping(_) | Body::Raw(_)) => {
+                self.recv_datagram(id, pending, len, flags, room)
+            }
             Some(Body::Unix(_)) => self.recv_unix(id, pending, len, flags),
             None => Errno::EBADF.into(),
         }
@@ -342,7 +358,14 @@ impl Host {
         }
     }
 
-    fn recv_datagram(&mut self, id: SocketId, len: usize, flags: i32, room: Option<usize>) -> Attempt {
+    fn recv_datagram(
+        &mut self,
+        id: SocketId,
+        pending: &Pending,
+        len: usize,
+        flags: i32,
+        room: Option<usize>,
+    ) -> Attempt {
         let Some(socket) = self.sockets.get_mut(id) else { return Errno::EBADF.into() };
         if let Some((errno, cause)) = socket.error.take() {
             return Attempt::Done(Err(Failure::Errno(errno, cause)));
@@ -359,7 +382,7 @@ impl Host {
         match datagram {
             Some(datagram) => {
                 let cut = datagram.data.len() > len;
-                let data = datagram.data.slice(..datagram.data.len().min(len));
+                let data = cut_to(&datagram.data, len, flags);
                 let flags = if cut { MSG_TRUNC } else { 0 };
                 let from = Some(socket.outward(datagram.from));
                 match room {
@@ -370,10 +393,24 @@ impl Host {
                     }
                 }
             }
-            None if shut => Ok(Ret::Data(Bytes::new(), None, 0)).into(),
+            // Linux `__skb_wait_for_more_packets`: only one who would sleep hears of the end.
+            None if shut && pending.call.patience().is_none() => Ok(Ret::Data(Bytes::new(), None, 0)).into(),
             None => Attempt::again(),
         }
     }
+}
+
+/// A datagram for a buffer of `len` octets. With `MSG_TRUNC` recv(2) answers with the real length, so that many octets
+/// come; what did not fit is not the datagram's, but zeros.
+pub(super) fn cut_to(data: &Bytes, len: usize, flags: i32) -> Bytes {
+    if data.len() <= len || flags & MSG_TRUNC == 0 {
+        return data.slice(..data.len().min(len));
+    }
+    let mut whole = vec![0; data.len()];
+    for (to, from) in whole.iter_mut().zip(data.iter().take(len)) {
+        *to = *from;
+    }
+    whole.into()
 }
 
 pub(super) fn joined(pending: &mut Pending) -> Bytes {

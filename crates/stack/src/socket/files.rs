@@ -9,13 +9,27 @@ const LIMIT: usize = 1024;
 const FIRST: usize = 3;
 
 /// Descriptors of one process.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Files {
+    /// `RLIMIT_NOFILE`: descriptors are below it.
+    limit: usize,
     /// Descriptor `FIRST + i`.
     slots: Vec<Option<SocketId>>,
 }
 
+impl Default for Files {
+    fn default() -> Self {
+        Files { limit: LIMIT, slots: Vec::new() }
+    }
+}
+
 impl Files {
+    /// Sets `RLIMIT_NOFILE`, if asked to; gives the one before. Descriptors that are open stay so.
+    pub(crate) fn limit(&mut self, new: Option<usize>) -> usize {
+        let new = new.unwrap_or(self.limit).min(LIMIT);
+        core::mem::replace(&mut self.limit, new)
+    }
+
     pub(crate) fn get(&self, fd: Fd) -> Option<SocketId> {
         let index = usize::try_from(fd.0).ok()?.checked_sub(FIRST)?;
         *self.slots.get(index)?
@@ -23,19 +37,20 @@ impl Files {
 
     /// Whether so many more descriptors can be made.
     pub(crate) fn has_room(&self, count: usize) -> bool {
-        let free = self.slots.iter().filter(|slot| slot.is_none()).count();
-        free + (LIMIT - FIRST).saturating_sub(self.slots.len()) >= count
+        let most = self.limit.saturating_sub(FIRST);
+        let free = self.slots.iter().take(most).filter(|slot| slot.is_none()).count();
+        free + most.saturating_sub(self.slots.len()) >= count
     }
 
     /// The lowest free descriptor (POSIX). None: `EMFILE`.
     pub(crate) fn open(&mut self, socket: SocketId) -> Option<Fd> {
         let index = match self.slots.iter().position(Option::is_none) {
-            Some(index) => index,
-            None if self.slots.len() < LIMIT - FIRST => {
+            Some(index) if FIRST + index < self.limit => index,
+            None if FIRST + self.slots.len() < self.limit => {
                 self.slots.push(None);
                 self.slots.len() - 1
             }
-            None => return None,
+            _ => return None,
         };
         *self.slots.get_mut(index)? = Some(socket);
         i32::try_from(FIRST + index).ok().map(Fd)

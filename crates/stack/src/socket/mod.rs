@@ -15,6 +15,7 @@ mod raw;
 mod stream;
 mod tcp_options;
 mod unix;
+mod unix_names;
 mod wait;
 
 use core::net::{IpAddr, SocketAddr};
@@ -45,6 +46,7 @@ pub(crate) const AF_INET6: i32 = 10;
 pub(crate) const SOCK_STREAM: i32 = 1;
 pub(crate) const SOCK_DGRAM: i32 = 2;
 pub(crate) const SOCK_RAW: i32 = 3;
+pub(crate) const SOCK_SEQPACKET: i32 = 5;
 
 /// One socket: what Linux calls the open file description and its `struct sock`.
 #[derive(Clone, Debug)]
@@ -58,6 +60,8 @@ pub(crate) struct Socket {
     pub(crate) local: Option<SocketAddr>,
     /// bind(2) chose the port, so it stays when a connection ends.
     pub(crate) bound: bool,
+    /// The port it had before a connect(2) that failed: getsockname(2) still shows it, as on Linux.
+    pub(crate) stale_port: u16,
     pub(crate) peer: Option<SocketAddr>,
     /// `SO_ERROR`: what the next call hears, once.
     pub(crate) error: Option<(Errno, Cause)>,
@@ -164,6 +168,7 @@ impl Socket {
             options: SocketOptions::default(),
             local: None,
             bound: false,
+            stale_port: 0,
             peer: None,
             error: None,
             errors: VecDeque::new(),
@@ -250,6 +255,8 @@ pub(crate) struct Sockets {
     pub(crate) raw: BTreeSet<SocketId>,
     /// Connections by local and remote end. Looked up only, never walked.
     pub(crate) connections: HashMap<(SocketAddr, SocketAddr), SocketId>,
+    /// AF_UNIX names: paths, and abstract ones with a zero first. A path outlives its socket.
+    pub(crate) unix_names: BTreeMap<String, SocketId>,
     /// Listeners by port.
     pub(crate) listeners: BTreeMap<u16, BTreeSet<SocketId>>,
 }

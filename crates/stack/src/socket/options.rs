@@ -31,6 +31,8 @@ pub(crate) struct SocketOptions {
     pub(crate) broadcast: bool,
     /// `SO_LINGER`: seconds, if on.
     pub(crate) linger: Option<u32>,
+    /// The seconds that were set with `SO_LINGER` off: they read back.
+    linger_off: u32,
     pub(crate) ttl: u8,
     pub(crate) tos: u8,
     /// `SO_RCVBUF`, `SO_SNDBUF` as getsockopt shows them: twice what was asked for.
@@ -52,6 +54,7 @@ impl Default for SocketOptions {
             reuse_port: false,
             broadcast: false,
             linger: None,
+            linger_off: 0,
             ttl: crate::ip::DEFAULT_TTL,
             tos: 0,
             recv_buffer: None,
@@ -69,6 +72,10 @@ impl SocketOptions {
     pub(crate) fn udp_recv_buffer(&self) -> usize {
         self.recv_buffer.unwrap_or(MAX_BUFFER)
     }
+
+    pub(crate) fn udp_send_buffer(&self) -> usize {
+        self.send_buffer.unwrap_or(MAX_BUFFER)
+    }
 }
 
 /// Options of no effect in the lab, with their default on Linux: (level, name, value).
@@ -77,6 +84,8 @@ const KEPT: &[(i32, i32, i32)] = &[
     (SOL_SOCKET, 12, 0), // SO_PRIORITY
     (SOL_SOCKET, 29, 0), // SO_TIMESTAMP
     (SOL_SOCKET, 36, 0), // SO_MARK
+    (IPPROTO_IP, 15, 0), // IP_FREEBIND
+    (IPPROTO_IP, 19, 0), // IP_TRANSPARENT
     (IPPROTO_IP, 24, 0), // IP_BIND_ADDRESS_NO_PORT
 ];
 
@@ -151,19 +160,35 @@ fn read(socket: &Socket, level: i32, name: i32) -> Result<Value, Errno> {
         (SOL_SOCKET, 8) => size(options.recv_buffer.unwrap_or_else(|| default_recv_buffer(socket))),
         (SOL_SOCKET, 9) => i32::from(options.tcp.keepalive),
         (SOL_SOCKET, 13) => {
-            let (on, time) = options.linger.map_or((0, 0), |time| (1u32, time));
+            let (on, time) = options.linger.map_or((0, options.linger_off), |time| (1u32, time));
             let bytes = [on.to_le_bytes(), time.to_le_bytes()].concat();
             return Ok(Value::Bytes(bytes.into()));
         }
         (SOL_SOCKET, 15) => i32::from(options.reuse_port),
         (SOL_SOCKET, 10) => i32::from(options.tcp.urgent_inline),
+        (SOL_SOCKET, 17) => {
+            // SO_PEERCRED: process, user, group. Everybody is root; nobody is -1.
+            let (pid, user) = match &socket.body {
+                Body::Unix(unix) => unix.peer_pid().map_or((0, -1), |pid| (pid.0 as i32, 0)),
+                _ => (0, -1),
+            };
+            let bytes = [pid, user, user].map(i32::to_le_bytes).concat();
+            return Ok(Value::Bytes(bytes.into()));
+        }
         (SOL_SOCKET, 18) => i32::try_from(options.tcp.recv_low).unwrap_or(i32::MAX),
+        (SOL_SOCKET, 19) => 1, // SO_SNDLOWAT
         (SOL_SOCKET, 20 | 66) => return Ok(Value::Bytes(timeval(options.recv_limit))),
         (SOL_SOCKET, 21 | 67) => return Ok(Value::Bytes(timeval(options.send_limit))),
-        (SOL_SOCKET, 30) => i32::from(socket.tcp().is_some_and(|tcp| tcp.listener.is_some())),
+        (SOL_SOCKET, 30) => i32::from(match &socket.body {
+            Body::Tcp(tcp) => tcp.listener.is_some(),
+            Body::Unix(unix) => unix.listens(),
+            _ => false,
+        }),
         (SOL_SOCKET, 38) => socket.protocol,
         (SOL_SOCKET, 39) => socket.family,
         (IPPROTO_TCP, _) => return Err(Errno::EOPNOTSUPP),
+        // Linux `ip_getsockopt`: it knows its own level only.
+        _ if !matches!(level, SOL_SOCKET | IPPROTO_IP) => return Err(Errno::EOPNOTSUPP),
         _ => {
             let default =
                 KEPT.iter().find(|(l, n, _)| (*l, *n) == (level, name)).ok_or(Errno::ENOPROTOOPT)?;
@@ -200,7 +225,9 @@ fn write(socket: &mut Socket, level: i32, name: i32, value: &Bytes) -> Result<()
     let options = &mut socket.options;
     if (level, name) == (SOL_SOCKET, 13) {
         let (on, time) = (int_at(value, 0)?, int_at(value, 4)?);
-        options.linger = (on != 0).then_some(u32::try_from(time).unwrap_or(0));
+        let time = u32::try_from(time).unwrap_or(0);
+        options.linger = (on != 0).then_some(time);
+        options.linger_off = time;
         return Ok(());
     }
     if let (SOL_SOCKET, 20 | 21 | 66 | 67) = (level, name) {
@@ -233,7 +260,10 @@ fn write(socket: &mut Socket, level: i32, name: i32, value: &Bytes) -> Result<()
         (SOL_SOCKET, 10) => options.tcp.urgent_inline = on,
         (SOL_SOCKET, 15) => options.reuse_port = on,
         (SOL_SOCKET, 18) => options.tcp.recv_low = u32::try_from(int).unwrap_or(i32::MAX as u32).max(1),
-        (IPPROTO_TCP, _) => return Err(Errno::EOPNOTSUPP),
+        (IPPROTO_TCP, _) => return Err(Errno::ENOPROTOOPT),
+        (SOL_SOCKET, 5 | 29) | (IPPROTO_IP, 15 | 19 | 24) => {
+            keep(options, level, name, &Bytes::copy_from_slice(&i32::from(on).to_le_bytes()));
+        }
         _ if KEPT.iter().any(|(l, n, _)| (*l, *n) == (level, name)) => {
             keep(options, level, name, &Bytes::copy_from_slice(&int.to_le_bytes()));
         }

@@ -15,6 +15,7 @@ pub(crate) const POLLHUP: u16 = 0x10;
 const POLLNVAL: u16 = 0x20;
 pub(crate) const POLLRDNORM: u16 = 0x40;
 pub(crate) const POLLWRNORM: u16 = 0x100;
+pub(crate) const POLLWRBAND: u16 = 0x200;
 pub(crate) const POLLRDHUP: u16 = 0x2000;
 
 impl Host {
@@ -37,12 +38,12 @@ impl Host {
         if ready.is_empty() { Attempt::Wait(Ok(Ret::Ready(ready))) } else { Ok(Ret::Ready(ready)).into() }
     }
 
-    fn readiness(&self, id: SocketId) -> u16 {
+    pub(crate) fn readiness(&self, id: SocketId) -> u16 {
         let Some(socket) = self.sockets.get(id) else { return POLLNVAL };
         match &socket.body {
             Body::Tcp(_) => tcp_readiness(socket),
             Body::Udp(udp) | Body::Ping(udp) | Body::Raw(udp) => {
-                let mut events = POLLOUT | POLLWRNORM;
+                let mut events = POLLOUT | POLLWRNORM | POLLWRBAND;
                 if !udp.queue.is_empty() {
                     events |= POLLIN | POLLRDNORM;
                 }

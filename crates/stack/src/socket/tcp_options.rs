@@ -57,7 +57,11 @@ pub(super) fn read(now: Instant, sysctl: &Sysctl, socket: &Socket, name: i32) ->
             let state = socket.tcp().map_or(TcpState::Closed, super::Tcp::program_state);
             return Ok(Value::Bytes(match tcb.filter(|_| state != TcpState::Closed) {
                 Some(tcb) => tcb.info(now).into(),
-                None => info_without_connection(state).into(),
+                None => {
+                    let listener = socket.tcp().and_then(|tcp| tcp.listener.as_ref());
+                    let queue = listener.map(|listener| (listener.accept_queue.len(), listener.backlog));
+                    info_without_connection(state, queue).into()
+                }
             }));
         }
         12 => i32::from(tcb.is_none_or(|tcb| tcb.quick_ack())),
@@ -106,13 +110,13 @@ pub(super) fn write(now: Instant, socket: &mut Socket, name: i32, value: &Bytes)
         8 => {
             settings.linger2 = match int {
                 ..0 => Some(None),
-                // More than two minutes is as none at all (Linux `TCP_FIN_TIMEOUT_MAX`).
-                121.. | 0 => None,
-                _ => Some(Some(seconds)),
+                0 => None,
+                // Linux `TCP_FIN_TIMEOUT_MAX`.
+                _ => Some(Some(seconds.min(Duration::from_secs(120)))),
             }
         }
         9 => settings.defer_accept = u32::try_from(int).unwrap_or(0),
-        10 => match natural()? {
+        10 => match u32::try_from(int).unwrap_or(LEAST_CLAMP) {
             0 if state == TcpState::Closed => settings.window_clamp = None,
             0 => return Err(Errno::EINVAL),
             clamp => settings.window_clamp = Some(clamp.max(LEAST_CLAMP)),
@@ -136,8 +140,10 @@ pub(super) fn write(now: Instant, socket: &mut Socket, name: i32, value: &Bytes)
 /// What `TCP_DEFER_ACCEPT` reads: the time that the retransmissions of a SYN,ACK cover (Linux `retrans_to_secs`).
 fn deferral(asked: u32) -> u32 {
     let (mut covered, mut timeout) = (0u32, 1);
-    while covered < asked {
+    let mut retransmissions = 0;
+    while covered < asked && retransmissions < 255 {
         covered += timeout;
+        retransmissions += 1;
         timeout = (2 * timeout).min(120);
     }
     covered

@@ -1,33 +1,85 @@
-//! AF_UNIX: stream pairs of socketpair(2), which programs use to wake a sleeping thread. Names in the file system are
-//! left out for now.
+//! AF_UNIX inside a host (unix(7)): streams, datagrams and sequenced packets, in pairs or by names. A name is a path or,
+//! with a zero first, abstract. The path of a socket that is closed stays, as its file would, until unlink(2).
+//!
+//! Who may connect to whom is in `unix_names`. Left out: ancillary data, and the file itself (the shim's business).
+
+use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use super::data::joined;
-use super::poll::{POLLHUP, POLLIN, POLLOUT, POLLRDHUP, POLLRDNORM, POLLWRNORM};
+use super::data::{cut_to, joined};
+use super::poll::{POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDHUP, POLLRDNORM, POLLWRBAND, POLLWRNORM};
 use super::wait::{Attempt, Pending};
-use super::{AF_UNIX, Body, SOCK_DGRAM, SOCK_STREAM, Socket};
+use super::{AF_UNIX, Body, SOCK_DGRAM, SOCK_SEQPACKET, SOCK_STREAM, Socket};
 use crate::addr::SockAddr;
 use crate::call::{Pid, Ret};
 use crate::errno::{Cause, Errno, Failure};
 use crate::event::SocketId;
 use crate::host::Host;
-use std::collections::VecDeque;
 
 /// Linux `wmem_default`.
 const BUFFER: usize = 212_992;
+/// Linux `net.unix.max_dgram_qlen`: so many datagrams, and one more, may wait for a reader.
+const MAX_DATAGRAMS: usize = 10;
 const MSG_PEEK: i32 = 0x2;
 const MSG_WAITALL: i32 = 0x100;
 const MSG_TRUNC: i32 = 0x20;
 
-/// One end of a pair, or a socket that has no other end.
+/// An AF_UNIX socket.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Unix {
+    /// The other end of a connection; for datagrams where send(2) goes.
     pub(crate) peer: Option<SocketId>,
     /// It once had one.
     pub(crate) was_connected: bool,
-    pub(crate) queue: VecDeque<Bytes>,
+    /// What bind(2), or the listener it comes from, called it.
+    pub(super) name: Option<String>,
+    /// The other end's name, which outlives it.
+    pub(super) peer_name: String,
+    pub(super) listener: Option<UnixListener>,
+    /// Who is at the other end: `SO_PEERCRED`.
+    pub(super) peer_pid: Option<Pid>,
+    pub(super) queue: VecDeque<Message>,
     pub(crate) held: usize,
+}
+
+/// Connections that wait for accept(2).
+#[derive(Clone, Debug, Default)]
+pub(super) struct UnixListener {
+    pub(super) backlog: usize,
+    pub(super) queue: VecDeque<SocketId>,
+    pub(super) pid: Option<Pid>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Message {
+    data: Bytes,
+    /// The sender's name, if it has one.
+    from: Option<String>,
+}
+
+impl Unix {
+    /// The octets that wait, in order.
+    pub(crate) fn waiting(&self) -> impl Iterator<Item = u8> + '_ {
+        self.queue.iter().flat_map(|message| message.data.iter().copied())
+    }
+
+    /// `FIONREAD`: octets that wait, or those of the first datagram.
+    pub(crate) fn next_len(&self, datagrams: bool) -> usize {
+        if datagrams { self.queue.front().map_or(0, |first| first.data.len()) } else { self.held }
+    }
+
+    pub(super) fn peer_pid(&self) -> Option<Pid> {
+        self.peer_pid
+    }
+
+    pub(super) fn listens(&self) -> bool {
+        self.listener.is_some()
+    }
+
+    fn is_full(&self) -> bool {
+        self.queue.len() > MAX_DATAGRAMS
+    }
 }
 
 impl Host {
@@ -44,14 +96,14 @@ impl Host {
         if protocol != 0 && protocol != AF_UNIX {
             return Err(Errno::EPROTONOSUPPORT.into());
         }
-        if kind != SOCK_STREAM && kind != SOCK_DGRAM {
+        if !matches!(kind, SOCK_STREAM | SOCK_DGRAM | SOCK_SEQPACKET) {
             return Err(Errno::ESOCKTNOSUPPORT.into());
         }
         if !self.sockets.files.entry(pid).or_default().has_room(2) {
             return Err(Errno::EMFILE.into());
         }
-        let make =
-            || Socket::new(AF_UNIX, kind, 0, Body::Unix(Unix { was_connected: true, ..Unix::default() }));
+        let unix = Unix { was_connected: true, peer_pid: Some(pid), ..Unix::default() };
+        let make = || Socket::new(AF_UNIX, kind, 0, Body::Unix(unix.clone()));
         let (a, b) = (self.sockets.insert(make()), self.sockets.insert(make()));
         self.set_unix_peer(a, Some(b));
         self.set_unix_peer(b, Some(a));
@@ -61,20 +113,20 @@ impl Host {
         }
     }
 
-    fn set_unix_peer(&mut self, id: SocketId, peer: Option<SocketId>) {
+    pub(super) fn set_unix_peer(&mut self, id: SocketId, peer: Option<SocketId>) {
         if let Some(unix) = self.unix_mut(id) {
             unix.peer = peer;
         }
     }
 
-    fn unix_mut(&mut self, id: SocketId) -> Option<&mut Unix> {
+    pub(super) fn unix_mut(&mut self, id: SocketId) -> Option<&mut Unix> {
         match &mut self.sockets.get_mut(id)?.body {
             Body::Unix(unix) => Some(unix),
             _ => None,
         }
     }
 
-    fn unix(&self, id: SocketId) -> Option<&Unix> {
+    pub(super) fn unix(&self, id: SocketId) -> Option<&Unix> {
         match &self.sockets.get(id)?.body {
             Body::Unix(unix) => Some(unix),
             _ => None,
@@ -86,14 +138,19 @@ impl Host {
         id: SocketId,
         pending: &mut Pending,
         data: &Bytes,
+        to: Option<&SockAddr>,
         blocking: bool,
     ) -> Attempt {
         let Some(socket) = self.sockets.get_mut(id) else { return Errno::EBADF.into() };
-        let (stream, shut) = (socket.kind == SOCK_STREAM, socket.shut_write);
-        if let Some((errno, cause)) = socket.error.take() {
-            return Attempt::Done(Err(Failure::Errno(errno, cause)));
+        if socket.kind == SOCK_DGRAM {
+            return self.send_unix_datagram(id, pending, data, to);
         }
+        let (stream, shut) = (socket.kind == SOCK_STREAM, socket.shut_write);
         let Some(unix) = self.unix(id) else { return Errno::EBADF.into() };
+        // seqpacket does not look at the address.
+        if stream && to.is_some() {
+            return if unix.was_connected { Errno::EISCONN } else { Errno::EOPNOTSUPP }.into();
+        }
         if !unix.was_connected {
             return Errno::ENOTCONN.into();
         }
@@ -102,22 +159,27 @@ impl Host {
             if pending.taken > 0 {
                 return Ok(Ret::Len(pending.taken)).into();
             }
-            let errno = if stream || shut { Errno::EPIPE } else { Errno::ECONNREFUSED };
-            return Attempt::Done(Err(Failure::Errno(errno, Cause::ClosedByProgram)));
+            if let Some((errno, cause)) =
+                self.sockets.get_mut(id).filter(|_| !stream).and_then(|socket| socket.error.take())
+            {
+                return Attempt::Done(Err(Failure::Errno(errno, cause)));
+            }
+            return Attempt::Done(Err(Failure::Errno(Errno::EPIPE, Cause::ClosedByProgram)));
         }
+        let name = unix.name.clone();
         let Some(unix) = reader.and_then(|peer| self.unix_mut(peer)) else { return Errno::EPIPE.into() };
         let rest = data.slice(pending.taken.min(data.len())..);
         let room = BUFFER.saturating_sub(unix.held);
-        let n = if stream { rest.len().min(room) } else { rest.len() };
-        if !stream && n > BUFFER {
+        if !stream && rest.len() > BUFFER {
             return Errno::EMSGSIZE.into();
         }
-        if n > room || n == 0 && !rest.is_empty() {
+        let n = if stream { rest.len().min(room) } else { rest.len() };
+        if n > room || n == 0 && !rest.is_empty() || !stream && unix.is_full() {
             return Attempt::again();
         }
         if n > 0 || !stream {
             unix.held += n;
-            unix.queue.push_back(rest.slice(..n));
+            unix.queue.push_back(Message { data: rest.slice(..n), from: name });
         }
         pending.taken += n;
         if let Some(peer) = reader {
@@ -130,6 +192,63 @@ impl Host {
         }
     }
 
+    /// Linux `unix_dgram_sendmsg`.
+    fn send_unix_datagram(
+        &mut self,
+        id: SocketId,
+        pending: &mut Pending,
+        data: &Bytes,
+        to: Option<&SockAddr>,
+    ) -> Attempt {
+        let Some(socket) = self.sockets.get(id) else { return Errno::EBADF.into() };
+        let shut = socket.shut_write;
+        let Some(unix) = self.unix(id) else { return Errno::EBADF.into() };
+        let name = unix.name.clone();
+        let to = match to {
+            Some(SockAddr::Unix(path)) => match self.unix_named(path, SOCK_DGRAM) {
+                Ok(to) => to,
+                Err(errno) => return errno.into(),
+            },
+            Some(SockAddr::Ip(_)) => return Errno::EINVAL.into(),
+            None => match unix.peer {
+                Some(peer) => peer,
+                None if unix.was_connected => {
+                    // Linux forgets a dead peer, and says so once.
+                    if let Some(unix) = self.unix_mut(id) {
+                        unix.was_connected = false;
+                    }
+                    return Errno::ECONNREFUSED.into();
+                }
+                None => return Errno::ENOTCONN.into(),
+            },
+        };
+        if data.len() > BUFFER - 32 {
+            return Errno::EMSGSIZE.into();
+        }
+        if shut {
+            return Attempt::Done(Err(Failure::Errno(Errno::EPIPE, Cause::ClosedByProgram)));
+        }
+        let deaf = self.sockets.get(to).is_none_or(|to| to.shut_read);
+        let Some(receiver) = self.unix_mut(to) else { return Errno::ECONNREFUSED.into() };
+        // Linux `unix_may_send`.
+        if receiver.peer.is_some_and(|peer| peer != id) {
+            return Errno::EPERM.into();
+        }
+        if deaf {
+            return Attempt::Done(Err(Failure::Errno(Errno::EPIPE, Cause::ClosedByProgram)));
+        }
+        if receiver.is_full() && to != id {
+            if !pending.sockets.contains(&to) {
+                pending.sockets.push(to);
+            }
+            return Attempt::again();
+        }
+        receiver.held += data.len();
+        receiver.queue.push_back(Message { data: data.clone(), from: name });
+        self.wake(to);
+        Ok(Ret::Len(data.len())).into()
+    }
+
     pub(crate) fn recv_unix(
         &mut self,
         id: SocketId,
@@ -138,38 +257,43 @@ impl Host {
         flags: i32,
     ) -> Attempt {
         let Some(socket) = self.sockets.get_mut(id) else { return Errno::EBADF.into() };
-        let (stream, shut) = (socket.kind == SOCK_STREAM, socket.shut_read);
+        let (kind, shut) = (socket.kind, socket.shut_read);
+        let stream = kind == SOCK_STREAM;
         let error = socket.error.clone();
         let Some(unix) = self.unix_mut(id) else { return Errno::EBADF.into() };
-        if stream && !unix.was_connected {
-            return Errno::EINVAL.into();
+        if kind != SOCK_DGRAM && !unix.was_connected {
+            return if stream { Errno::EINVAL } else { Errno::ENOTCONN }.into();
         }
         let peek = flags & MSG_PEEK != 0;
         let peer = unix.peer;
         if !stream {
+            let was_full = unix.is_full();
             let message = if peek { unix.queue.front().cloned() } else { unix.queue.pop_front() };
             if let Some(message) = message {
                 if !peek {
-                    unix.held -= message.len();
+                    unix.held -= message.data.len();
                 }
-                let cut = if message.len() > len { MSG_TRUNC } else { 0 };
-                let data = message.slice(..message.len().min(len));
-                return Ok(Ret::Data(data, None, cut)).into();
+                if !peek && was_full {
+                    self.wake(id);
+                    self.wake_senders(id);
+                }
+                let cut = if message.data.len() > len { MSG_TRUNC } else { 0 };
+                let from = message.from.filter(|_| kind == SOCK_DGRAM).map(SockAddr::Unix);
+                return Ok(Ret::Data(cut_to(&message.data, len, flags), from, cut)).into();
             }
         }
         let so_far: usize = pending.read.iter().map(Bytes::len).sum();
         let mut wanted = len.saturating_sub(so_far);
         if stream && unix.held > 0 {
             if peek {
-                let all = unix.queue.iter().flat_map(|chunk| chunk.iter().copied());
-                let data: Vec<u8> = all.take(wanted).collect();
+                let data: Vec<u8> = unix.waiting().take(wanted).collect();
                 return Ok(Ret::Data(data.into(), None, 0)).into();
             }
             while wanted > 0 {
-                let Some(mut chunk) = unix.queue.pop_front() else { break };
-                let data = chunk.split_to(chunk.len().min(wanted));
-                if !chunk.is_empty() {
-                    unix.queue.push_front(chunk);
+                let Some(mut message) = unix.queue.pop_front() else { break };
+                let data = message.data.split_to(message.data.len().min(wanted));
+                if !message.data.is_empty() {
+                    unix.queue.push_front(message);
                 }
                 unix.held -= data.len();
                 wanted -= data.len();
@@ -179,8 +303,9 @@ impl Host {
                 self.wake(peer);
             }
         }
+        let connected = kind != SOCK_DGRAM;
         let gone = peer.is_none_or(|peer| self.sockets.get(peer).is_none_or(|peer| peer.shut_write));
-        let over = shut || stream && gone;
+        let over = shut || connected && gone;
         let so_far: usize = pending.read.iter().map(Bytes::len).sum();
         if so_far > 0 {
             if flags & MSG_WAITALL == 0 || so_far >= len || over {
@@ -194,33 +319,66 @@ impl Host {
             }
             return Attempt::Done(Err(Failure::Errno(errno, cause)));
         }
-        if over { Ok(Ret::Data(Bytes::new(), None, 0)).into() } else { Attempt::again() }
+        // As with UDP, one who does not sleep does not hear of the end of datagrams.
+        if over && (connected || pending.call.patience().is_none()) {
+            Ok(Ret::Data(Bytes::new(), None, 0)).into()
+        } else {
+            Attempt::again()
+        }
+    }
+
+    /// Those who send to `id` by connect(2) may go on.
+    fn wake_senders(&mut self, id: SocketId) {
+        let senders = self.sockets.iter().filter(|(_, socket)| match &socket.body {
+            Body::Unix(unix) => unix.peer == Some(id),
+            _ => false,
+        });
+        for sender in senders.map(|(sender, _)| sender).collect::<Vec<_>>() {
+            self.wake(sender);
+        }
     }
 
     pub(crate) fn shutdown_unix(&mut self, id: SocketId, read: bool, write: bool) -> Result<Ret, Failure> {
+        let datagrams = self.sockets.get(id).is_some_and(|socket| socket.kind == SOCK_DGRAM);
         let peer = self.unix(id).and_then(|unix| unix.peer);
-        let connected = self.unix(id).is_some_and(|unix| unix.was_connected);
         if let Some(socket) = self.sockets.get_mut(id) {
             socket.shut_read |= read;
             socket.shut_write |= write;
         }
         self.wake(id);
-        if let Some(peer) = peer {
+        if let Some(peer) = peer.filter(|_| !datagrams) {
             if let Some(other) = self.sockets.get_mut(peer) {
                 other.shut_write |= read;
+                other.shut_read |= write;
             }
             self.wake(peer);
         }
-        if connected { Ok(Ret::Unit) } else { Err(Errno::ENOTCONN.into()) }
+        // Unlike those of other families it never fails (Linux `unix_shutdown`).
+        Ok(Ret::Unit)
     }
 
-    /// The last holder is gone. Unread octets reset the other end, as in Linux.
+    /// The last holder is gone. Unread octets reset the other end, as in Linux, and so does a listener those whom it
+    /// has not accepted.
     pub(crate) fn close_unix(&mut self, id: SocketId) {
         let Some(Socket { body: Body::Unix(unix), kind, .. }) = self.sockets.remove(id) else { return };
+        if let Some(name) = unix.name.as_ref().filter(|name| name.starts_with('\0')) {
+            self.sockets.unix_names.remove(name);
+        }
+        for child in unix.listener.into_iter().flat_map(|listener| listener.queue) {
+            let other = self.unix(child).and_then(|unix| unix.peer);
+            self.close_unix(child);
+            if let Some(other) = other.and_then(|other| self.sockets.get_mut(other)) {
+                other.error = Some((Errno::ECONNRESET, Cause::ClosedByProgram));
+            }
+        }
+        if kind == SOCK_DGRAM {
+            return self.forget_datagram_peer(id);
+        }
         let Some(peer) = unix.peer else { return };
         self.set_unix_peer(peer, None);
-        if let Some(other) = self.sockets.get_mut(peer).filter(|_| kind == SOCK_STREAM) {
+        if let Some(other) = self.sockets.get_mut(peer) {
             other.shut_write = true;
+            other.shut_read = true;
             if unix.held > 0 {
                 other.error = Some((Errno::ECONNRESET, Cause::ClosedByProgram));
             }
@@ -228,40 +386,54 @@ impl Host {
         self.wake(peer);
     }
 
+    fn forget_datagram_peer(&mut self, id: SocketId) {
+        self.wake_senders(id);
+        let senders = self.sockets.iter().filter(|(_, socket)| match &socket.body {
+            Body::Unix(unix) => unix.peer == Some(id),
+            _ => false,
+        });
+        for sender in senders.map(|(sender, _)| sender).collect::<Vec<_>>() {
+            self.set_unix_peer(sender, None);
+        }
+    }
+
+    /// Linux `unix_poll` and `unix_dgram_poll`.
     pub(crate) fn unix_readiness(&self, socket: &Socket) -> u16 {
         let Body::Unix(unix) = &socket.body else { return 0 };
-        let stream = socket.kind == SOCK_STREAM;
-        let other = unix.peer.and_then(|peer| self.sockets.get(peer));
-        let ended =
-            stream && unix.was_connected && other.is_none_or(|other| other.shut_write) || socket.shut_read;
-        let gone = stream && other.is_none();
         let mut events = 0;
-        if ended {
+        if let Some(listener) = &unix.listener {
+            return if listener.queue.is_empty() { 0 } else { POLLIN | POLLRDNORM };
+        }
+        if socket.shut_read {
             events |= POLLIN | POLLRDNORM | POLLRDHUP;
         }
         if !unix.queue.is_empty() {
             events |= POLLIN | POLLRDNORM;
         }
-        if gone || ended && socket.shut_write {
+        let unconnected = socket.kind != SOCK_DGRAM && !unix.was_connected;
+        if unconnected || socket.shut_read && socket.shut_write {
             events |= POLLHUP;
         }
-        let held = unix.peer.and_then(|peer| self.unix(peer)).map_or(0, |peer| peer.held);
+        let peer = unix.peer.and_then(|peer| self.unix(peer));
+        let held = peer.map_or(0, |peer| peer.held);
+        let full = socket.kind == SOCK_DGRAM && peer.is_some_and(Unix::is_full);
         // Linux `unix_writable`: three quarters of the buffer are free.
-        if held * 4 <= BUFFER {
-            events |= POLLOUT | POLLWRNORM;
+        if held * 4 <= BUFFER && !full {
+            events |= POLLOUT | POLLWRNORM | POLLWRBAND;
         }
         if socket.error.is_some() {
-            events |= super::poll::POLLERR;
+            events |= POLLERR;
         }
         events
     }
 
-    /// The name of an AF_UNIX socket, which it does not have.
+    /// getsockname(2), getpeername(2).
     pub(crate) fn unix_name(&self, id: SocketId, of_peer: bool) -> Result<Ret, Failure> {
-        let connected = self.unix(id).is_some_and(|unix| unix.was_connected);
-        if of_peer && !connected {
+        let unix = self.unix(id).ok_or(Errno::EBADF)?;
+        if of_peer && !unix.was_connected {
             return Err(Errno::ENOTCONN.into());
         }
-        Ok(Ret::Addr(SockAddr::Unix(String::new())))
+        let name = if of_peer { unix.peer_name.clone() } else { unix.name.clone().unwrap_or_default() };
+        Ok(Ret::Addr(SockAddr::Unix(name)))
     }
 }

@@ -5,6 +5,7 @@ use core::time::Duration;
 
 use bytes::Bytes;
 
+use super::poll::{POLLERR, POLLHUP, POLLIN, POLLOUT};
 use crate::call::{Call, CallId, Outcome, Pid, Ret};
 use crate::errno::{Errno, Failure};
 use crate::event::SocketId;
@@ -83,11 +84,12 @@ impl Call {
     pub(crate) fn patience(&self) -> Option<Duration> {
         const MSG_DONTWAIT: i32 = 0x40;
         match self {
-            Call::Send { flags, .. }
-            | Call::SendTo { flags, .. }
-            | Call::SendMsg { flags, .. }
-            | Call::Recv { flags, .. }
-            | Call::RecvMsg { flags, .. }
+            // With a time-out it is Python that waits, with poll(2), before it asks again.
+            Call::Send { flags, timeout: None, .. }
+            | Call::SendTo { flags, timeout: None, .. }
+            | Call::SendMsg { flags, timeout: None, .. }
+            | Call::Recv { flags, timeout: None, .. }
+            | Call::RecvMsg { flags, timeout: None, .. }
                 if flags & MSG_DONTWAIT != 0 =>
             {
                 Some(Duration::ZERO)
@@ -104,6 +106,23 @@ impl Call {
             Call::Close { .. } => None,
             _ => Some(Duration::ZERO),
         }
+    }
+}
+
+impl Call {
+    /// What a transfer with Python's time-out waits for before it is tried: CPython calls poll(2) first, so a call that
+    /// would fail at once may time out instead.
+    pub(crate) fn polls_for(&self) -> Option<u16> {
+        let (events, timeout) = match self {
+            Call::Accept { timeout, .. } | Call::Recv { timeout, .. } | Call::RecvMsg { timeout, .. } => {
+                (POLLIN, timeout)
+            }
+            Call::Send { timeout, .. } | Call::SendTo { timeout, .. } | Call::SendMsg { timeout, .. } => {
+                (POLLOUT, timeout)
+            }
+            _ => return None,
+        };
+        timeout.is_some_and(|timeout| !timeout.is_zero()).then_some(events | POLLERR | POLLHUP)
     }
 }
 

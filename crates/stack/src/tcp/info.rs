@@ -152,11 +152,24 @@ impl Tcb {
     }
 }
 
-/// `struct tcp_info` of a socket without a connection: its state, and zeros.
-pub(crate) fn info_without_connection(state: TcpState) -> Vec<u8> {
+/// `struct tcp_info` of a socket without a connection: its state, for a listener how many wait to be accepted and how
+/// many may, for a fresh socket what a connection would begin with (Linux `tcp_init_sock`).
+pub(crate) fn info_without_connection(state: TcpState, queue: Option<(usize, usize)>) -> Vec<u8> {
+    /// RFC 9293's 536, and Linux's `TCP_INFINITE_SSTHRESH`, `TCP_INIT_CWND` and `tcp_reordering`.
+    const FRESH: [(usize, u32); 4] = [(16, 536), (76, 0x7fff_ffff), (80, 10), (88, 3)];
     let mut info = vec![0; INFO_LEN];
     if let Some(first) = info.first_mut() {
         *first = linux_state(state);
+    }
+    let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    let words = match queue {
+        Some((waiting, most)) => vec![(24, count(waiting)), (28, count(most))],
+        None => FRESH.to_vec(),
+    };
+    for (at, value) in words {
+        if let Some(octets) = info.get_mut(at..at + 4) {
+            octets.copy_from_slice(&value.to_le_bytes());
+        }
     }
     info
 }

@@ -9,6 +9,7 @@ mod harness;
 mod ipv6;
 mod loss;
 mod mistakes;
+mod property;
 mod raw;
 mod sockets;
 mod tcp;

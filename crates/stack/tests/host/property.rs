@@ -1,0 +1,231 @@
+//! Properties that hold whatever comes: sequence numbers may wrap, segments may lie, programs may call anything. Every
+//! case is named by its seed.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use smoltcp::wire::{EthernetFrame, IpProtocol, Ipv4Packet, TcpPacket};
+use socketlab_stack::*;
+
+use crate::harness::*;
+
+/// A world in which the client's next initial sequence number lies `before` octets under 2^32: the ISS is a clock of
+/// 4 us (RFC 6528), so it is enough to wait.
+fn shortly_before_the_wrap(before: u32) -> Net {
+    let mut probe = Net::new();
+    let (client, _, _) = probe.pair();
+    let tcb = probe.socket_snapshot(0, client).tcb.unwrap();
+    let ticks = u64::from(0u32.wrapping_sub(before).wrapping_sub(tcb.iss));
+    let mut net = Net::new();
+    net.run(Duration::from_micros(4 * ticks));
+    net
+}
+
+#[test]
+fn sequence_numbers_wrap_in_both_directions() {
+    for (seed, before) in [1, 2, 1000, 30_000, 60_000, 100_000].into_iter().enumerate() {
+        let mut net = shortly_before_the_wrap(before);
+        let mut random = Random(seed as u64);
+        net.rule(move |_, _| match random.below(20) {
+            0 => Some(vec![]),
+            1 => Some(vec![ms(5), ms(9)]),
+            2 => Some(vec![ms(5 + random.below(20))]),
+            _ => None,
+        });
+        let (client, server, _) = net.pair();
+        let data: Vec<u8> = (0..150_000u32).map(|i| (i * 7 % 251) as u8).collect();
+        let call = Call::Send { fd: client, data: data.clone().into(), flags: 0, timeout: None };
+        let call = net.start(0, call);
+        let mut got = Vec::new();
+        while got.len() < data.len() {
+            got.extend_from_slice(&bytes(net.recv(1, server, 1 << 16)));
+        }
+        assert!(got == data, "{before} octets before the wrap: other octets");
+        assert_eq!(net.wait(call), Ok(Ret::Len(data.len())));
+        net.run(Duration::from_secs(5));
+        let tcb = net.socket_snapshot(0, client).tcb.unwrap();
+        assert!(tcb.snd_una < tcb.iss, "it did wrap: {} to {}", tcb.iss, tcb.snd_una);
+        assert_eq!(tcb.snd_una, tcb.snd_nxt);
+        net.close(0, client);
+        net.close(1, server);
+        net.run(Duration::from_secs(200));
+        assert_eq!(net.kernel_states(0), []);
+    }
+}
+
+/// The newest TCP segment that `host` sent.
+fn template(net: &Net, host: usize) -> Vec<u8> {
+    let found =
+        net.log.iter().rev().find(|(_, from, frame)| *from == host && describe(host, frame).is_some());
+    found.map(|(_, _, frame)| frame.to_vec()).unwrap()
+}
+
+/// A forged segment of the connection, with any flags, numbers around the window that matter, and any options.
+fn forge(net: &Net, from: usize, to: usize, fd: Fd, random: &mut Random) -> Option<Bytes> {
+    let mut frame = template(net, from);
+    let tcb = net.socket_snapshot(to, fd).tcb?;
+    let around = |random: &mut Random, number: u32| match random.below(6) {
+        0 => number,
+        1 => number.wrapping_sub(1),
+        2 => number.wrapping_add(1),
+        3 => number.wrapping_add(random.below(70_000) as u32),
+        4 => number.wrapping_sub(random.below(70_000) as u32),
+        _ => random.next() as u32,
+    };
+    let edges = [tcb.rcv_nxt, tcb.rcv_nxt.wrapping_add(tcb.rcv_wnd)];
+    let edge = edges[random.below(2) as usize];
+    let seq = around(random, edge);
+    let edge = [tcb.snd_una, tcb.snd_nxt][random.below(2) as usize];
+    let ack = around(random, edge);
+    let options = 4 * random.below(11) as usize;
+    let payload = random.below(3) as usize * 20;
+    let mut ethernet = EthernetFrame::new_unchecked(&mut frame[..]);
+    let (source, destination) = {
+        let ip = Ipv4Packet::new_unchecked(ethernet.payload_mut());
+        (ip.src_addr(), ip.dst_addr())
+    };
+    // Room for the new options and payload.
+    frame.truncate(14 + 20 + 20);
+    frame.extend((0..options).map(|_| random.next() as u8));
+    frame.extend((0..payload).map(|_| b'!'));
+    let mut ip = Ipv4Packet::new_unchecked(&mut frame[14..]);
+    ip.set_total_len((20 + 20 + options + payload) as u16);
+    ip.fill_checksum();
+    assert_eq!(ip.next_header(), IpProtocol::Tcp);
+    let mut tcp = TcpPacket::new_unchecked(&mut frame[34..]);
+    tcp.set_header_len((20 + options) as u8);
+    tcp.set_seq_number(smoltcp::wire::TcpSeqNumber(seq as i32));
+    tcp.set_ack_number(smoltcp::wire::TcpSeqNumber(ack as i32));
+    tcp.set_window_len(random.next() as u16);
+    tcp.set_syn(random.below(4) == 0);
+    tcp.set_ack(random.below(4) != 0);
+    tcp.set_fin(random.below(8) == 0);
+    tcp.set_rst(random.below(8) == 0);
+    tcp.set_psh(random.below(2) == 0);
+    tcp.set_urg(random.below(8) == 0);
+    tcp.fill_checksum(&source.into(), &destination.into());
+    Some(frame.into())
+}
+
+/// What a forger may do is end the connection or slip octets of his own into it (he knows the numbers); never must the
+/// host panic, nor a program get octets that nobody sent or in another order.
+#[test]
+fn forged_segments_never_panic_and_never_change_what_was_sent() {
+    for seed in 0..300 {
+        let mut net = Net::new();
+        let mut random = Random(seed);
+        let (client, server, _) = net.pair();
+        net.send(0, client, &[b'a'; 2000]).unwrap();
+        net.run(ms(50));
+        let mut got = Vec::new();
+        for _ in 0..40 {
+            let (from, to, fd) = if random.below(2) == 0 { (0, 1, server) } else { (1, 0, client) };
+            if let Some(frame) = forge(&net, from, to, fd, &mut random) {
+                let now = net.now;
+                net.hosts[to].handle_frame(now, IfaceId(1), frame);
+                net.drain(to);
+            }
+            net.run(ms(random.below(300)));
+            if let Ok(Ret::Data(data, ..)) = net.try_recv(1, server, 500) {
+                got.extend_from_slice(&data);
+            }
+        }
+        for host in &net.hosts {
+            host.snapshot();
+        }
+        let sent = got.iter().filter(|octet| **octet == b'a').count();
+        assert!(got.iter().all(|octet| matches!(octet, b'a' | b'!')), "seed {seed}: octets that nobody sent");
+        assert!(sent <= 2000, "seed {seed}: octets came twice");
+    }
+}
+
+/// Any call with any arguments.
+fn any_call(random: &mut Random) -> Call {
+    let fd = Fd(random.below(12) as i32 + if random.below(20) == 0 { -2 } else { 0 });
+    let timeout = match random.below(4) {
+        0 => None,
+        1 => Some(Duration::ZERO),
+        _ => Some(ms(random.below(2000))),
+    };
+    let addr = match random.below(8) {
+        0 => addr("127.0.0.1:80"),
+        1 => addr("10.0.0.2:80"),
+        2 => addr("0.0.0.0:0"),
+        3 => addr("[::1]:80"),
+        4 => addr("224.0.0.9:99"),
+        5 => SockAddr::Unix(format!("\0{}", random.below(3))),
+        6 => SockAddr::Unix(format!("path{}", random.below(3))),
+        _ => addr(&format!("10.0.0.1:{}", random.below(3) + 80)),
+    };
+    let any = |random: &mut Random| match random.below(6) {
+        0 => i32::MAX,
+        1 => i32::MIN,
+        2 => random.next() as i32,
+        n => n as i32,
+    };
+    let flags = [0, 0x40, 0x2, 0x100, 0x20, 0x1, 0x8000, 0x2000, 0x4000][random.below(9) as usize];
+    let len = [0, 1, 100, 5000, 70_000, 300_000][random.below(6) as usize];
+    let data = Bytes::from(vec![b'x'; len]);
+    let level = [0, 1, 6, 41, 17, 1000][random.below(6) as usize];
+    let name = random.below(60) as i32;
+    match random.below(19) {
+        0 | 1 => Call::Socket {
+            family: [1, 2, 10, 99][random.below(4) as usize],
+            kind: [1, 2, 3, 5, 6][random.below(5) as usize],
+            protocol: [0, 0, 0, 1, 6, 17, 58, any(random)][random.below(8) as usize],
+        },
+        2 => Call::SocketPair { family: 1, kind: [1, 2, 5][random.below(3) as usize], protocol: 0 },
+        3 => Call::Dup { fd },
+        4 => Call::Close { fd },
+        5 => Call::Bind { fd, addr },
+        6 => Call::Listen { fd, backlog: any(random) },
+        7 => Call::Accept { fd, timeout },
+        8 => Call::Connect { fd, addr, timeout },
+        9 => Call::GetSockName { fd },
+        10 => Call::GetPeerName { fd },
+        11 => Call::GetSockOpt { fd, level, name, len: random.below(300) as usize },
+        12 => {
+            let value: Vec<u8> = (0..random.below(20)).map(|_| random.next() as u8).collect();
+            Call::SetSockOpt { fd, level, name, value: value.into() }
+        }
+        13 => Call::Shutdown { fd, how: random.below(4) as i32 },
+        14 => Call::Send { fd, data, flags, timeout },
+        15 => Call::SendTo { fd, data, flags, addr, timeout },
+        16 => Call::Recv { fd, len, flags, timeout },
+        17 => Call::Unlink { path: format!("path{}", random.below(3)) },
+        _ => Call::Poll { fds: vec![(fd, random.next() as u16), (Fd(3), 0x2fff)], timeout },
+    }
+}
+
+#[test]
+fn any_sequence_of_calls_neither_panics_nor_leaks() {
+    for seed in 0..400 {
+        let mut net = Net::new();
+        let mut random = Random(seed);
+        for _ in 0..120 {
+            let host = random.below(2) as usize;
+            let call = any_call(&mut random);
+            net.start(host, call);
+            if random.below(3) == 0 {
+                net.run(ms(random.below(400)));
+            }
+        }
+        let now = net.now;
+        for host in 0..2 {
+            net.hosts[host].snapshot();
+            net.hosts[host].kill(now, PID);
+            net.drain(host);
+        }
+        // The longest that the kernel keeps a connection nobody owns: retransmissions, then TIME-WAIT.
+        net.run(Duration::from_secs(2000));
+        for host in &net.hosts {
+            let left = host.snapshot().sockets;
+            assert!(
+                left.is_empty(),
+                "seed {seed}: {} sockets without an owner, the first {:?}",
+                left.len(),
+                left[0]
+            );
+        }
+    }
+}

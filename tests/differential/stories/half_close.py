@@ -1,0 +1,23 @@
+"""shutdown(SHUT_WR): one direction ends, the other goes on."""
+from story import *
+
+s = pair()
+s.sendall(b"question")
+s.shutdown(socket.SHUT_WR)
+settle()
+show("ours", (state(s), events(s)))
+show("theirs", there("(state(conn), events(conn))"))
+show("they read", there("conn.recv(100)"))
+show("and the end", there("conn.recv(100)"))
+show("and again", there("conn.recv(100)"))
+show("we cannot send", lambda: s.send(b"more"))
+there("conn.sendall(b'answer')")
+show("answer", s.recv(100))
+there("conn.shutdown(socket.SHUT_WR)")
+settle()
+show("ours", (state(s), events(s)))
+show("theirs", there("(state(conn), events(conn))"))
+show("end", s.recv(100))
+show("shutdown again", lambda: s.shutdown(socket.SHUT_WR))
+show("theirs again", lambda: there("conn.shutdown(socket.SHUT_RDWR)"))
+show("peer name", lambda: s.getpeername())
