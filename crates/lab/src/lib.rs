@@ -4,7 +4,8 @@
 //! lab.toml ─file▸ tables with lines ─plan▸ WorldBuilder ─build(seed)▸ World
 //! ```
 //!
-//! Files are not opened here: the shell brings their texts. Left out so far: routers, lessons with checks.
+//! Files are not opened here: the shell brings their texts. The fields are described in `docs/labs.md` and, for
+//! editors, in `docs/lab.schema.json`. Left out so far: lessons with checks.
 
 mod file;
 mod library;
@@ -96,5 +97,7 @@ impl Lab {
     }
 }
 
+#[cfg(test)]
+mod schema;
 #[cfg(test)]
 mod tests;

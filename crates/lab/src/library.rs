@@ -38,9 +38,13 @@ macro_rules! shipped {
 
 /// All shipped labs; the first is the one that opens by itself.
 pub fn library() -> &'static [ShippedLab] {
-    static LABS: [ShippedLab; 3] = [
+    static LABS: [ShippedLab; 7] = [
         shipped!("sensors": "sensor1.py", "sensor2.py", "sensor3.py", "sensor4.py", "server.py"),
         shipped!("sensors-udp": "sensor1.py", "sensor2.py", "sensor3.py", "sensor4.py", "server.py"),
+        shipped!("lossy": "client.py", "server.py"),
+        shipped!("routers": "traceroute.py", "client.py", "server.py"),
+        shipped!("dns-http": "client.py"),
+        shipped!("home-nat": "laptop.py", "nas.py", "web.py", "friend.py"),
         shipped!("real-world": "http.py", "echo.py", "udp_echo.py", "blocked.py"),
     ];
     &LABS

@@ -25,11 +25,13 @@ pub(crate) struct PublishEntry {
     real: u16,
 }
 
+pub(crate) const PUBLISH: &[&str] = &["host", "port", "real", "udp"];
+
 /// The tables of one gateway.
 pub(crate) fn read(r: &mut Reader<'_>, gateway: &Section<'_, '_>) -> Vec<PublishEntry> {
     let mut entries = Vec::new();
     for entry in gateway.sections(r, "publish") {
-        entry.only(r, &["host", "port", "real", "udp"]);
+        entry.only(r, PUBLISH);
         let host = entry.required(r, "host", "host = \"server\"");
         let mut number = |name| entry.number(r, name, 1, 65_535).and_then(|n| u16::try_from(n.value).ok());
         let (port, real) = (number("port"), number("real").unwrap_or(0));

@@ -213,6 +213,104 @@ impl<'t, 'i> Section<'t, 'i> {
         })
     }
 
+    /// True or false, or a text; as text.
+    pub(crate) fn flag_or_text(
+        &self,
+        reader: &mut Reader<'_>,
+        name: &str,
+        expected: &str,
+    ) -> Option<At<String>> {
+        let (line, value) = self.get(reader, name)?;
+        match (value.as_bool(), value.as_str()) {
+            (Some(flag), _) => Some(At { line, value: flag.to_string() }),
+            (None, Some(text)) => Some(At { line, value: text.to_owned() }),
+            (None, None) => {
+                reader.wrong_type(line, &self.field(name), expected, value);
+                None
+            }
+        }
+    }
+
+    /// Line of a field, if it is there.
+    pub(crate) fn line_of(&self, reader: &Reader<'_>, name: &str) -> Option<u32> {
+        self.get(reader, name).map(|(line, _)| line)
+    }
+
+    /// One of these words; what it stands for.
+    pub(crate) fn choice<T: Copy>(
+        &self,
+        reader: &mut Reader<'_>,
+        name: &str,
+        known: &[(&str, T)],
+    ) -> Option<T> {
+        let text = self.text(reader, name)?;
+        let found = known.iter().find(|(word, _)| *word == text.value).map(|(_, meaning)| *meaning);
+        if found.is_none() {
+            let words: Vec<String> = known.iter().map(|(word, _)| format!("\"{word}\"")).collect();
+            let args = [("value", text.value.as_str()), ("known", &words.join(", "))];
+            reader.complain(text.line, &self.field(name), "lab-bad-choice", &args);
+        }
+        found
+    }
+
+    /// A port, or a range of ports: `80`, `"8000-8100"`.
+    pub(crate) fn ports(&self, reader: &mut Reader<'_>, name: &str) -> Option<(u16, u16)> {
+        let (line, value) = self.get(reader, name)?;
+        let shown = match (value.as_integer(), value.as_str()) {
+            (Some(integer), _) => integer.to_string(),
+            (None, Some(text)) => text.to_owned(),
+            (None, None) => value.type_str().to_owned(),
+        };
+        let (first, last) = shown.split_once('-').unwrap_or((&shown, &shown));
+        let port = |text: &str| text.trim().parse::<u16>().ok();
+        let range = port(first).zip(port(last)).filter(|(first, last)| first <= last);
+        if range.is_none() {
+            reader.complain(line, &self.field(name), "lab-bad-ports", &[("value", &shown)]);
+        }
+        range
+    }
+
+    /// A number that must be there.
+    pub(crate) fn required_number(
+        &self,
+        reader: &mut Reader<'_>,
+        name: &str,
+        example: &str,
+        low: i64,
+        high: i64,
+    ) -> Option<i64> {
+        if !self.table.contains_key(name) {
+            let args = [("name", name), ("example", example)];
+            reader.complain(self.line, &self.field(name), "lab-missing-field", &args);
+        }
+        self.number(reader, name, low, high).map(|number| number.value)
+    }
+
+    /// A table of texts: `{ "www.example.se" = "10.0.0.80" }`.
+    pub(crate) fn table(
+        &self,
+        reader: &mut Reader<'_>,
+        name: &str,
+        expected: &str,
+    ) -> Vec<(String, At<String>)> {
+        let Some((line, value)) = self.get(reader, name) else { return Vec::new() };
+        let field = self.field(name);
+        let Some(table) = value.as_table() else {
+            reader.wrong_type(line, &field, expected, value);
+            return Vec::new();
+        };
+        let mut rows = Vec::new();
+        for (key, value) in table.iter() {
+            let line = reader.line(&value.span());
+            let key: &str = key.get_ref();
+            match value.get_ref().as_str() {
+                Some(text) => rows.push((key.to_owned(), At { line, value: text.to_owned() })),
+                None => reader.wrong_type(line, &format!("{field}.{key}"), r#""...""#, value.get_ref()),
+            }
+        }
+        rows
+    }
+
     /// A whole number from `low` to `high`.
     pub(crate) fn number(&self, reader: &mut Reader<'_>, name: &str, low: i64, high: i64) -> Option<At<i64>> {
         let (line, value) = self.get(reader, name)?;

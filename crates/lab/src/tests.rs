@@ -22,14 +22,14 @@ fn unknown_fields_name_line_field_and_fix() {
     check(
         "colour = \"red\"\n",
         &[
-            "lab.toml:1: colour: there is no field \"colour\" here; known are version, title, host, switch, link, \
-           router, gateway, program",
+            "lab.toml:1: colour: there is no field \"colour\" here; known are version, title, host, switch, hub, \
+           link, router, gateway, program, service",
         ],
     );
     check(
         "[[host]]\nname = \"a\"\n[[link]]\nbetween = [\"a\", \"b\"]\ndeley = \"1ms\"\n",
         &[
-            "lab.toml:4: link[0].between: there is no host, switch or gateway \"b\"; did you mean \"a\"?",
+            "lab.toml:4: link[0].between: there is no host, switch, router or gateway \"b\"; did you mean \"a\"?",
             "lab.toml:5: link[0].deley: there is no field \"deley\" here; did you mean \"delay\"?",
         ],
     );
@@ -41,13 +41,13 @@ fn a_link_to_a_missing_host_names_line_field_and_fix() {
     check(
         &format!("{two}[[link]]\nbetween = [\"client\", \"sever\"]\n"),
         &[
-            "lab.toml:6: link[0].between: there is no host, switch or gateway \"sever\"; did you mean \"server\"?",
+            "lab.toml:6: link[0].between: there is no host, switch, router or gateway \"sever\"; did you mean \"server\"?",
         ],
     );
     check(
         &format!("{two}[[link]]\nbetween = [\n  \"client\",\n  \"printer\",\n]\n"),
         &[
-            "lab.toml:8: link[0].between: there is no host, switch or gateway \"printer\"; add one with that name",
+            "lab.toml:8: link[0].between: there is no host, switch, router or gateway \"printer\"; add one with that name",
         ],
     );
     check(
@@ -112,16 +112,6 @@ fn what_exists_twice_or_in_a_circle_is_refused() {
     check(
         "[[host]]\nname = \"a\"\naddress = \"10.0.0.1/31\"\n[[host]]\nname = \"b\"\n",
         &["lab.toml:5: host[1]: no address is left in 10.0.0.0/31; give addresses in a larger network"],
-    );
-}
-
-#[test]
-fn routers_are_not_ignored_in_silence() {
-    check(
-        "[[router]]\nname = \"r\"\nnat = true\n",
-        &[
-            "lab.toml:1: router[0]: this version has no routers yet; join the hosts by a switch, or remove the [[router]]",
-        ],
     );
 }
 
@@ -199,7 +189,7 @@ fn a_missing_program_file_is_named_with_the_line_that_wants_it() {
 #[test]
 fn shipped_labs_are_sound() {
     let names: Vec<_> = library().iter().map(|lab| lab.name).collect();
-    assert_eq!(names, ["sensors", "sensors-udp", "real-world"]);
+    assert_eq!(names, ["sensors", "sensors-udp", "lossy", "routers", "dns-http", "home-nat", "real-world"]);
     for shipped in library() {
         let lab =
             Lab::parse(shipped.toml).unwrap_or_else(|problems| panic!("{}: {problems:?}", shipped.name));
@@ -294,4 +284,113 @@ fn published_ports_name_a_host_and_a_port() {
         &format!("{gateway}host = \"server\"\nport = 0\n"),
         &["lab.toml:7: gateway[0].publish[0].port: 0 is out of range; it must be from 1 to 65535"],
     );
+}
+
+/// The routes of a node as ip-route(8) would print them, IPv4 only, without the connected networks.
+fn routes(toml: &str, name: &str) -> Vec<String> {
+    let lab = Lab::parse(toml).unwrap_or_else(|problems| panic!("{problems:?}"));
+    let world = lab.build(1);
+    let node = world.topology().nodes.iter().position(|node| node.name == name).unwrap();
+    let snapshot = world.snapshot();
+    let (_, host) = snapshot.iter().find(|(id, _)| id.0 as usize == node).unwrap();
+    let far = host.routes.iter().filter(|(network, hop, _)| hop.is_some() && network.address.is_ipv4());
+    far.map(|(network, hop, _)| format!("{network} {}", hop.unwrap())).collect()
+}
+
+const CHAIN: &str = "[[host]]\nname = \"a\"\naddress = \"10.0.1.2/24\"\n\
+    [[host]]\nname = \"b\"\naddress = \"10.0.3.2/24\"\n\
+    [[router]]\nname = \"r1\"\naddress = [\"10.0.1.1/24\", \"10.0.2.1/24\"]\n\
+    [[router]]\nname = \"r2\"\naddress = [\"10.0.2.2/24\", \"10.0.3.1/24\"]\n\
+    [[link]]\nbetween = [\"a\", \"r1\"]\n[[link]]\nbetween = [\"r1\", \"r2\"]\n\
+    [[link]]\nbetween = [\"r2\", \"b\"]\n";
+
+#[test]
+fn a_lab_without_routes_finds_them() {
+    assert_eq!(routes(CHAIN, "a"), ["0.0.0.0/0 10.0.1.1"]);
+    assert_eq!(routes(CHAIN, "r1"), ["10.0.3.0/24 10.0.2.2"]);
+    assert_eq!(routes(CHAIN, "r2"), ["10.0.1.0/24 10.0.2.1"]);
+    let with_gateway = format!(
+        "{CHAIN}[[gateway]]\nname = \"net\"\naddress = \"10.0.2.9/24\"\n\
+         [[switch]]\nname = \"s\"\n[[link]]\nbetween = [\"net\", \"s\"]\n"
+    )
+    .replace("between = [\"r1\", \"r2\"]", "between = [\"r1\", \"s\"]\n[[link]]\nbetween = [\"r2\", \"s\"]");
+    // Careful: r2's first link is now the one to the switch, too.
+    assert_eq!(routes(&with_gateway, "r1"), ["0.0.0.0/0 10.0.2.9", "10.0.3.0/24 10.0.2.2"]);
+    assert_eq!(routes(&with_gateway, "net"), ["10.0.1.0/24 10.0.2.1", "10.0.3.0/24 10.0.2.2"]);
+}
+
+#[test]
+fn routes_that_are_written_are_all_there_are() {
+    let own = CHAIN.replace(
+        "name = \"r1\"\n",
+        "name = \"r1\"\nroute = [{ to = \"10.0.3.0/25\", via = \"10.0.2.2\" }]\n",
+    );
+    assert_eq!(routes(&own, "r1"), ["10.0.3.0/25 10.0.2.2"]);
+    let none = CHAIN.replace("name = \"a\"\n", "name = \"a\"\ndefault_route = \"none\"\n");
+    assert!(routes(&none, "a").is_empty());
+    check(
+        &CHAIN
+            .replace("name = \"r1\"\n", "name = \"r1\"\nroute = [{ to = \"10.0.3\", via = \"10.9.9.9\" }]\n"),
+        &[
+            "lab.toml:9: router[0].route[0].to: \"10.0.3\" is no network; write it as \"10.0.2.0/24\"",
+            "lab.toml:9: router[0].route[0].via: \"10.9.9.9\" is no neighbour's address; write \"on-link\", or an \
+             address in 10.0.1.1/24, fd00::1/64, 10.0.2.1/24, fd00:0:0:1::1/64",
+        ],
+    );
+}
+
+#[test]
+fn nobody_outside_knows_the_way_behind_a_nat() {
+    let nat = CHAIN.replace("name = \"r1\"\n", "name = \"r1\"\nnat = true\noutside = \"r2\"\n");
+    assert_eq!(routes(&nat, "a"), ["0.0.0.0/0 10.0.1.1"]);
+    assert!(routes(&nat, "r2").is_empty());
+    let addresses = Lab::parse(&nat).unwrap().topology().nodes[0].addresses.clone();
+    assert_eq!(addresses.len(), 1, "no IPv6 behind it: {addresses:?}");
+    check(
+        &CHAIN.replace("name = \"r1\"\n", "name = \"r1\"\nnat = true\n"),
+        &[
+            "lab.toml:9: router[0].outside: which link leads outside? Write outside = \"r2\"; the neighbours are a, r2",
+        ],
+    );
+}
+
+#[test]
+fn services_and_firewalls_say_what_is_wrong_with_them() {
+    check(
+        "[[host]]\nname = \"a\"\naddress = \"dhcp\"\n\
+         [[host.firewall]]\naction = \"deny\"\n\
+         [[host.firewall]]\naction = \"drop\"\nfrom = \"nowhere\"\nport = \"9-1\"\n\
+         [[service]]\nhost = \"b\"\nkind = \"http\"\n\
+         [[service]]\nhost = \"a\"\nkind = \"echo\"\npages = { \"/\" = \"x\" }\n\
+         [[service]]\nhost = \"a\"\nkind = \"ftp\"\n",
+        &[
+            "lab.toml:3: host[0].address: nobody in the network of \"a\" gives out addresses; add a [[service]] with \
+             kind = \"dhcp\"",
+            "lab.toml:5: host[0].firewall[0].action: \"deny\" cannot stand here; write one of \"accept\", \"drop\", \
+             \"reject\"",
+            "lab.toml:8: host[0].firewall[1].from: \"nowhere\" is no host, address or network; write \"client\" or \
+             \"10.0.2.0/24\"",
+            "lab.toml:9: host[0].firewall[1].port: \"9-1\" is no port; write a number, or a range such as \
+             \"8000-8100\"",
+            "lab.toml:11: service[0].host: there is no host \"b\"; did you mean \"a\"?",
+            "lab.toml:16: service[1].pages: a service of kind \"echo\" has no \"pages\"; remove it",
+            "lab.toml:19: service[2].kind: \"ftp\" cannot stand here; write one of \"dns\", \"dhcp\", \"http\", \
+             \"echo\", \"chat\"",
+        ],
+    );
+    check(
+        "[[host]]\nname = \"a\"\n[[host]]\nname = \"b\"\n[[link]]\nbetween = [\"a\", \"b\"]\n\
+         [[link.drop]]\nfrom = \"c\"\nframe = 3\n",
+        &["lab.toml:8: link[0].drop: \"c\" is at no end of this link; write \"a\" or \"b\""],
+    );
+}
+
+#[test]
+fn a_dhcp_server_tells_what_the_lab_knows() {
+    let toml = library().iter().find(|lab| lab.name == "home-nat").unwrap().toml;
+    let world = Lab::parse(toml).unwrap().build(1);
+    let router = world.topology().nodes.iter().find(|node| node.name == "router").unwrap();
+    assert_eq!(router.services, [("dhcp", 67)]);
+    let laptop = world.topology().nodes.iter().find(|node| node.name == "laptop").unwrap();
+    assert!(laptop.addresses.is_empty(), "it has to ask: {:?}", laptop.addresses);
 }

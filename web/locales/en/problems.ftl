@@ -9,8 +9,8 @@ lab-bad-name = “{ $name }” cannot be a name; use letters, digits and hyphens
 lab-duplicate-name = “{ $name }” is already the name of something in line { $line }; choose another.
 lab-missing-host = There is no host “{ $name }”; add a [[host]] with that name.
 lab-missing-host-near = There is no host “{ $name }”; did you mean “{ $nearest }”?
-lab-missing-node = There is no host, switch or gateway “{ $name }”; add one with that name.
-lab-missing-node-near = There is no host, switch or gateway “{ $name }”; did you mean “{ $nearest }”?
+lab-missing-node = There is no host, switch, router or gateway “{ $name }”; add one with that name.
+lab-missing-node-near = There is no host, switch, router or gateway “{ $name }”; did you mean “{ $nearest }”?
 lab-bad-between = A link joins two different nodes; write between = ["client", "server"].
 lab-switch-loop = This link closes a loop of switches, in which frames would circle for ever; remove it.
 lab-bad-address = “{ $value }” is not an address; write it as “10.0.0.80/24”.
@@ -22,6 +22,15 @@ lab-bad-rate = “{ $value }” is not a rate; write it with its unit, such as �
 lab-bad-chance = { $value } is not a probability; write a number from 0 to 1, such as 0.01.
 lab-bad-number = { $value } is out of range; it must be from { $low } to { $high }.
 lab-two-inputs = A program has either stdin or typed; remove one.
-lab-router-later = This version has no routers yet; join the hosts by a switch, or remove the [[router]].
+lab-bad-choice = “{ $value }” cannot stand here; write one of { $known }.
+lab-bad-ports = “{ $value }” is no port; write a number, or a range such as “8000-8100”.
+lab-bad-endpoint = “{ $value }” is no IPv4 address or host with a port; write it as “server:80”.
+lab-bad-network = “{ $value }” is no network; write it as “10.0.2.0/24”.
+lab-bad-place = “{ $value }” is no host, address or network; write “client” or “10.0.2.0/24”.
+lab-bad-range = “{ $value }” is no range in a network of this host; write it as “10.0.0.100-10.0.0.199”.
+lab-nat-outside = Which link leads outside? Write outside = "{ $example }"; the neighbours are { $names }.
+lab-no-dhcp = Nobody in the network of “{ $name }” gives out addresses; add a [[service]] with kind = "dhcp".
+lab-not-an-end = “{ $value }” is at no end of this link; write “{ $one }” or “{ $other }”.
+lab-not-of-this-service = A service of kind “{ $kind }” has no “{ $name }”; remove it.
 lab-missing-file = The program file “{ $name }” is not there; add it beside lab.toml.
 lab-missing-file-near = The program file “{ $name }” is not there; did you mean “{ $nearest }”?

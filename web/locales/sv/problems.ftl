@@ -9,8 +9,8 @@ lab-bad-name = ”{ $name }” kan inte vara ett namn; använd bokstäver, siffr
 lab-duplicate-name = ”{ $name }” är redan namnet på något på rad { $line }; välj ett annat.
 lab-missing-host = Det finns ingen värd ”{ $name }”; lägg till en [[host]] med det namnet.
 lab-missing-host-near = Det finns ingen värd ”{ $name }”; menade du ”{ $nearest }”?
-lab-missing-node = Det finns ingen värd, switch eller gateway ”{ $name }”; lägg till en med det namnet.
-lab-missing-node-near = Det finns ingen värd, switch eller gateway ”{ $name }”; menade du ”{ $nearest }”?
+lab-missing-node = Det finns ingen värd, switch, router eller gateway ”{ $name }”; lägg till en med det namnet.
+lab-missing-node-near = Det finns ingen värd, switch, router eller gateway ”{ $name }”; menade du ”{ $nearest }”?
 lab-bad-between = En länk förenar två olika noder; skriv between = ["client", "server"].
 lab-switch-loop = Den här länken sluter en slinga av switchar, där ramar skulle gå runt för evigt; ta bort den.
 lab-bad-address = ”{ $value }” är ingen adress; skriv den som ”10.0.0.80/24”.
@@ -22,6 +22,15 @@ lab-bad-rate = ”{ $value }” är ingen hastighet; skriv den med enhet, som �
 lab-bad-chance = { $value } är ingen sannolikhet; skriv ett tal från 0 till 1, som 0.01.
 lab-bad-number = { $value } ligger utanför; det ska vara från { $low } till { $high }.
 lab-two-inputs = Ett program har antingen stdin eller typed; ta bort det ena.
-lab-router-later = Den här versionen har inga routrar än; förena värdarna med en switch eller ta bort [[router]].
+lab-bad-choice = ”{ $value }” kan inte stå här; skriv något av { $known }.
+lab-bad-ports = ”{ $value }” är ingen port; skriv ett tal, eller ett intervall som ”8000-8100”.
+lab-bad-endpoint = ”{ $value }” är ingen IPv4-adress eller värd med port; skriv den som ”server:80”.
+lab-bad-network = ”{ $value }” är inget nätverk; skriv det som ”10.0.2.0/24”.
+lab-bad-place = ”{ $value }” är ingen värd, adress eller nätverk; skriv ”client” eller ”10.0.2.0/24”.
+lab-bad-range = ”{ $value }” är inget intervall i något av värdens nätverk; skriv det som ”10.0.0.100-10.0.0.199”.
+lab-nat-outside = Vilken länk leder ut? Skriv outside = "{ $example }"; grannarna är { $names }.
+lab-no-dhcp = Ingen i nätverket där ”{ $name }” finns delar ut adresser; lägg till en [[service]] med kind = "dhcp".
+lab-not-an-end = ”{ $value }” är inte i någon ände av länken; skriv ”{ $one }” eller ”{ $other }”.
+lab-not-of-this-service = En tjänst av slaget ”{ $kind }” har inget ”{ $name }”; ta bort det.
 lab-missing-file = Programfilen ”{ $name }” finns inte; lägg den bredvid lab.toml.
 lab-missing-file-near = Programfilen ”{ $name }” finns inte; menade du ”{ $nearest }”?

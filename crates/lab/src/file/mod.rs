@@ -1,32 +1,21 @@
 //! The lab file as it is written: its tables and fields, each with its line. What the fields mean together is
 //! `plan`'s business.
 
+mod nodes;
+mod services;
+
 use core::time::Duration;
 use std::collections::BTreeMap;
 
 use socketlab_netsim::{Chance, LinkParams};
 use toml::de::DeTable;
 
+pub(crate) use nodes::{FirewallEntry, HostEntry, NatEntry, Role};
+pub(crate) use services::{Kind, ServiceEntry};
+
 use crate::problem::Problem;
-use crate::publish::{self, PublishEntry};
 use crate::read::{At, Reader, Section};
 use crate::units;
-
-/// A host or gateway.
-#[derive(Clone, Debug)]
-pub(crate) struct HostEntry {
-    pub(crate) path: String,
-    pub(crate) name: At<String>,
-    pub(crate) addresses: Vec<At<String>>,
-    /// Hosts only.
-    pub(crate) default_route: Option<At<String>>,
-    /// Hosts only: it announces its addresses when it starts.
-    pub(crate) announce: bool,
-    /// Gateways only: name in the lab, name or address in the real world.
-    pub(crate) real: Vec<(String, String)>,
-    /// Gateways only: ports of programs that the real world can reach.
-    pub(crate) published: Vec<PublishEntry>,
-}
 
 /// A link.
 #[derive(Clone, Debug)]
@@ -35,6 +24,8 @@ pub(crate) struct LinkEntry {
     pub(crate) line: u32,
     pub(crate) between: [At<String>; 2],
     pub(crate) params: LinkParams,
+    /// Frames that are lost on purpose: who sends it, which one, from 1.
+    pub(crate) drops: Vec<(At<String>, u64)>,
 }
 
 /// A program.
@@ -53,12 +44,32 @@ pub(crate) struct ProgramEntry {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct File {
     pub(crate) title: String,
-    pub(crate) hosts: Vec<HostEntry>,
+    /// Hosts, then routers, then gateways.
+    pub(crate) nodes: Vec<HostEntry>,
     pub(crate) switches: Vec<At<String>>,
+    pub(crate) hubs: Vec<At<String>>,
     pub(crate) links: Vec<LinkEntry>,
-    pub(crate) gateways: Vec<HostEntry>,
+    pub(crate) services: Vec<ServiceEntry>,
     pub(crate) programs: Vec<ProgramEntry>,
 }
+
+pub(crate) const ROOT: &[&str] =
+    &["version", "title", "host", "switch", "hub", "link", "router", "gateway", "program", "service"];
+pub(crate) const LINK: &[&str] = &[
+    "between",
+    "delay",
+    "rate",
+    "loss",
+    "jitter",
+    "duplicate",
+    "reorder",
+    "corrupt",
+    "queue",
+    "mtu",
+    "drop",
+];
+pub(crate) const DROP: &[&str] = &["from", "frame"];
+pub(crate) const PROGRAM: &[&str] = &["host", "file", "args", "start", "stdin", "typed", "forever"];
 
 /// Smallest packet size every IPv4 host must take (RFC 791), and the most that IPv4's length field holds.
 const MTU: (i64, i64) = (576, 65_535);
@@ -77,7 +88,7 @@ pub(crate) fn read(text: &str) -> (File, Vec<Problem>) {
     }
     let root = Section::root(table.get_ref());
     let r = &mut reader;
-    root.only(r, &["version", "title", "host", "switch", "link", "router", "gateway", "program"]);
+    root.only(r, ROOT);
     let version = root.number(r, "version", 0, i64::MAX);
     match version {
         Some(At { line, value }) if value != 1 => {
@@ -85,16 +96,19 @@ pub(crate) fn read(text: &str) -> (File, Vec<Problem>) {
         }
         _ => {}
     }
-    for router in root.sections(r, "router") {
-        r.complain(router.line, &router.path, "lab-router-later", &[]);
-    }
     let title = root.text(r, "title").map(|t| t.value).unwrap_or_default();
-    let hosts = root.sections(r, "host").iter().filter_map(|s| host(r, s)).collect();
-    let switches = root.sections(r, "switch").iter().filter_map(|s| switch(r, s)).collect();
+    let mut tables = |name, read: fn(&mut Reader<'_>, &Section<'_, '_>) -> Option<HostEntry>| {
+        root.sections(r, name).iter().filter_map(|s| read(r, s)).collect::<Vec<_>>()
+    };
+    let mut all = tables("host", nodes::host);
+    all.extend(tables("router", nodes::router));
+    all.extend(tables("gateway", nodes::gateway));
+    let switches = root.sections(r, "switch").iter().filter_map(|s| nodes::switch(r, s)).collect();
+    let hubs = root.sections(r, "hub").iter().filter_map(|s| nodes::switch(r, s)).collect();
     let links = root.sections(r, "link").iter().filter_map(|s| link(r, s)).collect();
-    let gateways: Vec<_> = root.sections(r, "gateway").iter().filter_map(|s| gateway(r, s)).collect();
     let programs = root.sections(r, "program").iter().filter_map(|s| program(r, s)).collect();
-    let file = File { title, hosts, switches, links, gateways, programs };
+    let services = root.sections(r, "service").iter().filter_map(|s| services::service(r, s)).collect();
+    let file = File { title, nodes: all, switches, hubs, links, programs, services };
     unique_names(r, &file);
     (file, reader.problems)
 }
@@ -114,58 +128,8 @@ fn name(r: &mut Reader<'_>, section: &Section<'_, '_>, example: &str) -> Option<
     Some(name)
 }
 
-fn host(r: &mut Reader<'_>, section: &Section<'_, '_>) -> Option<HostEntry> {
-    section.only(r, &["name", "address", "default_route", "announce"]);
-    let addresses = section.texts(r, "address");
-    let default_route = section.text(r, "default_route");
-    let announce = section.flag(r, "announce");
-    let name = name(r, section, "server")?;
-    Some(HostEntry {
-        path: section.path.clone(),
-        name,
-        addresses,
-        default_route,
-        announce,
-        real: Vec::new(),
-        published: Vec::new(),
-    })
-}
-
-fn switch(r: &mut Reader<'_>, section: &Section<'_, '_>) -> Option<At<String>> {
-    section.only(r, &["name"]);
-    name(r, section, "lan")
-}
-
-fn gateway(r: &mut Reader<'_>, section: &Section<'_, '_>) -> Option<HostEntry> {
-    section.only(r, &["name", "address", "real", "publish"]);
-    let published = publish::read(r, section);
-    let addresses = section.texts(r, "address");
-    let mut real = Vec::new();
-    for entry in section.sections(r, "real") {
-        entry.only(r, &["name", "target"]);
-        let name = entry.required(r, "name", "name = \"relay\"");
-        let target = entry.required(r, "target", "target = \"127.0.0.1\"");
-        if let (Some(name), Some(target)) = (name, target) {
-            real.push((name.value, target.value));
-        }
-    }
-    let name = name(r, section, "internet")?;
-    Some(HostEntry {
-        path: section.path.clone(),
-        name,
-        addresses,
-        default_route: None,
-        announce: false,
-        real,
-        published,
-    })
-}
-
 fn link(r: &mut Reader<'_>, section: &Section<'_, '_>) -> Option<LinkEntry> {
-    section.only(
-        r,
-        &["between", "delay", "rate", "loss", "jitter", "duplicate", "reorder", "corrupt", "queue", "mtu"],
-    );
+    section.only(r, LINK);
     let default = LinkParams::default();
     let chance =
         |r: &mut Reader<'_>, name| section.chance(r, name).map_or(Chance::NEVER, Chance::per_million);
@@ -180,11 +144,20 @@ fn link(r: &mut Reader<'_>, section: &Section<'_, '_>) -> Option<LinkEntry> {
         corrupt: chance(r, "corrupt"),
         mtu: section.number(r, "mtu", MTU.0, MTU.1).map_or(default.mtu, |n| n.value as usize),
     };
+    let mut drops = Vec::new();
+    for drop in section.sections(r, "drop") {
+        drop.only(r, DROP);
+        let from = drop.required(r, "from", "from = \"client\"");
+        let frame = drop.required_number(r, "frame", "frame = 4", 1, i64::MAX);
+        if let (Some(from), Some(frame)) = (from, frame) {
+            drops.push((from, frame.unsigned_abs()));
+        }
+    }
     let field = section.field("between");
     let between = section.texts(r, "between");
     match <[At<String>; 2]>::try_from(between) {
         Ok(between) if between[0].value != between[1].value => {
-            Some(LinkEntry { path: field, line: section.line, between, params })
+            Some(LinkEntry { path: field, line: section.line, between, params, drops })
         }
         Ok([first, _]) => {
             r.complain(first.line, &field, "lab-bad-between", &[]);
@@ -201,7 +174,7 @@ fn link(r: &mut Reader<'_>, section: &Section<'_, '_>) -> Option<LinkEntry> {
 fn program(r: &mut Reader<'_>, section: &Section<'_, '_>) -> Option<ProgramEntry> {
     use socketlab_netsim::Stdin;
 
-    section.only(r, &["host", "file", "args", "start", "stdin", "typed", "forever"]);
+    section.only(r, PROGRAM);
     let host = section.required(r, "host", "host = \"server\"");
     let file = section.required(r, "file", "file = \"server.py\"");
     let args = section.texts(r, "args").into_iter().map(|arg| arg.value).collect();
@@ -235,8 +208,8 @@ fn program(r: &mut Reader<'_>, section: &Section<'_, '_>) -> Option<ProgramEntry
 
 fn unique_names(r: &mut Reader<'_>, file: &File) {
     let mut lines: BTreeMap<String, u32> = BTreeMap::new();
-    let hosts = file.hosts.iter().chain(&file.gateways).map(|host| &host.name);
-    let mut names: Vec<&At<String>> = hosts.chain(&file.switches).collect();
+    let nodes = file.nodes.iter().map(|node| &node.name);
+    let mut names: Vec<&At<String>> = nodes.chain(&file.switches).chain(&file.hubs).collect();
     names.sort_by_key(|name| name.line);
     for At { line, value } in names {
         match lines.get(&value.to_ascii_lowercase()) {
@@ -247,4 +220,25 @@ fn unique_names(r: &mut Reader<'_>, file: &File) {
             None => _ = lines.insert(value.to_ascii_lowercase(), *line),
         }
     }
+}
+
+/// The tables with their fields, under the names of their types in the schema.
+#[cfg(test)]
+pub(crate) fn known() -> Vec<(&'static str, &'static [&'static str])> {
+    vec![
+        ("", ROOT),
+        ("Host", nodes::HOST),
+        ("Router", nodes::ROUTER),
+        ("Gateway", nodes::GATEWAY),
+        ("Real", nodes::REAL),
+        ("Publish", crate::publish::PUBLISH),
+        ("Switch", nodes::SWITCH),
+        ("Route", nodes::ROUTE),
+        ("Forward", nodes::FORWARD),
+        ("Firewall", nodes::FIREWALL),
+        ("Link", LINK),
+        ("Drop", DROP),
+        ("Program", PROGRAM),
+        ("Service", services::SERVICE),
+    ]
 }

@@ -1,0 +1,11 @@
+import socket
+
+s = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+s.bind(("", 80))
+s.listen()
+
+while True:
+    conn, address = s.accept()
+    print("visitor:", address)
+    conn.sendall(f"you are {address[0]}, port {address[1]}\n".encode())
+    conn.close()
