@@ -472,3 +472,10 @@ fn a_host_has_a_firewall_too() {
     assert_eq!(stage.console(1), "EPERM\n");
     assert!(drops(&stage).contains(&(3, DropReason::Firewall)));
 }
+
+/// A million records fit: each is so small, beside the frames' octets, which all hops of a packet share.
+#[test]
+fn a_record_is_small() {
+    let size = size_of::<socketlab_netsim::Record>();
+    assert!(size <= 128, "{size} octets");
+}
