@@ -215,7 +215,21 @@ fn boot_command() -> Command {
     let scheme = if secure { "wss" } else { "ws" };
     let host = location.host().unwrap_or_default();
     let origin = location.origin().unwrap_or_default();
-    Command::Boot { base: format!("{origin}/python/"), relay: format!("{scheme}://{host}/wisp/") }
+    let code = class_code().map_or(String::new(), |code| format!("#token={code}"));
+    Command::Boot { base: format!("{origin}/python/"), relay: format!("{scheme}://{host}/wisp/{code}") }
+}
+
+/// The relay's class code: from the join link (`/#token=...`), else the one that came with an earlier link.
+fn class_code() -> Option<String> {
+    let fragment = glue::window().location().hash().unwrap_or_default();
+    let parts = fragment.trim_start_matches('#').split('&');
+    match parts.filter_map(|part| part.strip_prefix("token=")).next() {
+        Some(code) => {
+            glue::keep_setting("class-code", code);
+            Some(code.to_owned())
+        }
+        None => glue::setting("class-code"),
+    }
 }
 
 fn lab_of_address() -> String {

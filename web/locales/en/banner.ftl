@@ -6,6 +6,7 @@ banner-worker-failed = The simulation stopped. What you wrote is kept.
 banner-reload = Reload
 banner-relay-lost-title = No contact with the relay.
 banner-relay-lost = The real world cannot be reached just now; what you wrote is kept. Next try in { $seconds } s.
+banner-relay-says = The relay says:
 relay-unused = The relay is not in use.
 relay-connecting = Connecting to the relay.
 relay-open = Connected to the relay.

@@ -6,6 +6,7 @@ banner-worker-failed = Simuleringen har stannat. Det du skrivit finns kvar.
 banner-reload = Ladda om
 banner-relay-lost-title = Ingen kontakt med reläet.
 banner-relay-lost = Den verkliga världen kan inte nås just nu; det du skrivit finns kvar. Nytt försök om { $seconds } s.
+banner-relay-says = Reläet meddelar:
 relay-unused = Reläet används inte.
 relay-connecting = Ansluter till reläet.
 relay-open = Ansluten till reläet.

@@ -184,6 +184,8 @@ pub enum Update {
     Sockets(SocketsView),
     /// State of the relay.
     Relay(RelayState),
+    /// A sentence of the relay for the person: what it refused and why, which limit bites, its welcome.
+    RelaySays(String),
     /// The trace as a pcapng file.
     Pcap(Vec<u8>),
     /// Nothing was started: more programs would run at once than a browser has memory for.

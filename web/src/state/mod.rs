@@ -189,6 +189,8 @@ pub struct Page {
     pub too_many: RwSignal<Option<(u32, u32)>>,
     /// How the connection to the relay is.
     pub relay: RwSignal<RelayState>,
+    /// What the relay said last, in its own words.
+    pub relay_says: RwSignal<Option<String>>,
     /// What is marked.
     pub selection: RwSignal<Selection>,
     /// Which program's editor is open.
@@ -231,6 +233,7 @@ impl Page {
             broken: RwSignal::new(None),
             too_many: RwSignal::new(None),
             relay: RwSignal::new(RelayState::Unused),
+            relay_says: RwSignal::new(None),
             selection: RwSignal::new(Selection::default()),
             program: RwSignal::new(0),
             console: RwSignal::new(None),
@@ -286,6 +289,7 @@ impl Page {
             Update::Run(state) => self.run.set(state),
             Update::Sockets(sockets) => self.sockets.set(sockets),
             Update::Relay(state) => self.relay.set(state),
+            Update::RelaySays(text) => self.relay_says.set(Some(text)),
             Update::Pcap(_) => {}
             Update::TooManyPrograms { limit, asked } => self.too_many.set(Some((limit, asked))),
         }

@@ -31,6 +31,8 @@ pub enum RelayJob {
     Tell(GatewayEvent),
     /// Tell the page.
     Show(RelayState),
+    /// Tell the person.
+    Say(String),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -338,15 +340,17 @@ impl Relay {
                     }),
                 }
             }
+            // The fact itself follows; here is the reason in words.
+            ClientEvent::Trouble { text, .. } | ClientEvent::Motd { text } => {
+                self.jobs.push_back(RelayJob::Say(text));
+            }
             ClientEvent::Finished { stream } => {
                 let Some(&flow) = self.flows.get(&stream) else { return };
                 self.tell(GatewayEvent::Finished { flow });
             }
             // After the last the WebSocket closes; the others answer what the world does not ask yet.
             ClientEvent::Ready { .. }
-            | ClientEvent::Motd { .. }
             | ClientEvent::Addresses { .. }
-            | ClientEvent::Trouble { .. }
             | ClientEvent::Answered { .. }
             | ClientEvent::Ended { .. } => {}
         }

@@ -259,6 +259,7 @@ impl Shell {
                     told = true;
                 }
                 RelayJob::Show(state) => self.post(&Update::Relay(state)),
+                RelayJob::Say(text) => self.post(&Update::RelaySays(text)),
             }
         }
         told
@@ -341,7 +342,14 @@ impl Shell {
     // The relay.
 
     fn connect(&mut self) {
-        let Ok(socket) = WebSocket::new(&self.relay_url) else {
+        // What stands behind # is the class code. A browser lets a page say it as a subprotocol only; the other one
+        // asks for Wisp version 2.
+        let (url, fragment) = self.relay_url.split_once('#').unwrap_or((&self.relay_url, ""));
+        let protocols = Array::of1(&"wisp-v2".into());
+        if let Some(code) = fragment.strip_prefix("token=") {
+            protocols.push(&format!("socketlab-token.{code}").into());
+        }
+        let Ok(socket) = WebSocket::new_with_str_sequence(url, &protocols) else {
             self.relay.handle_lost(now());
             return;
         };

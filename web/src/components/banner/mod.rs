@@ -75,6 +75,19 @@ pub fn Banners() -> impl IntoView {
         }),
         _ => None,
     };
+    let relay_says = move || {
+        page.relay_says.get().map(|text| {
+            view! {
+                <div class="banner banner--warn" role="status" data-testid="relay-says">
+                    <b>{move || texts.get("banner-relay-says")}</b>
+                    <span>{text}</span>
+                    <button type="button" class="button button--small" on:click=move |_| page.relay_says.set(None)>
+                        {move || texts.get("close")}
+                    </button>
+                </div>
+            }
+        })
+    };
     let relay_word = move || match page.relay.get() {
         RelayState::Unused => "unused",
         RelayState::Connecting => "connecting",
@@ -160,6 +173,7 @@ pub fn Banners() -> impl IntoView {
             {broken_notice}
             {python_notice}
             {relay_notice}
+            {relay_says}
             {problems}
             {too_many}
             {refused}

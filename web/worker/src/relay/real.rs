@@ -49,7 +49,7 @@ async fn take(inbox: &Shared) -> FromSocket {
 }
 
 fn connect(url: &str, inbox: &Shared) -> WebSocket {
-    let socket = WebSocket::new(url).unwrap();
+    let socket = WebSocket::new_with_str(url, "wisp-v2").unwrap();
     socket.set_binary_type(BinaryType::Arraybuffer);
     let (opened, told, lost) = (inbox.clone(), inbox.clone(), inbox.clone());
     let open = Closure::<dyn FnMut()>::new(move || put(&opened, FromSocket::Open));
@@ -87,7 +87,7 @@ async fn real_servers_answer_and_the_policy_refuses() {
             match job {
                 RelayJob::Connect => socket = Some(connect(url, &inbox)),
                 RelayJob::Send(bytes) => socket.as_ref().unwrap().send_with_u8_array(&bytes).unwrap(),
-                RelayJob::Show(_) => {}
+                RelayJob::Show(_) | RelayJob::Say(_) => {}
                 RelayJob::Tell(GatewayEvent::Opened { flow }) => {
                     let bytes = if flow == tcp { &b"hej \xc3\xa5"[..] } else { &b"datagram"[..] };
                     let bytes = Bytes::from_static(bytes);
