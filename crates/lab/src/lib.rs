@@ -98,6 +98,6 @@ impl Lab {
 }
 
 #[cfg(test)]
-mod schema;
+mod schema_tests;
 #[cfg(test)]
 mod tests;

@@ -102,7 +102,7 @@ impl Names {
             return of_family(&addresses, family, "EAI_NODATA");
         }
         if family == AF_INET6
-            && self.by_name.get(&name).is_none()
+            && !self.by_name.contains_key(&name)
             && self.gateway.is_some()
             && is_host_name(&name)
         {

@@ -1,7 +1,5 @@
 //! Built-in services, seen from programs and from the network.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
-
 mod common;
 
 use std::time::Duration;

@@ -116,14 +116,14 @@ impl Host {
             return Some(bytes);
         }
         if iface == outside {
-            return self.from_outside(now, bytes);
+            return self.come_in(now, bytes);
         }
         // An inside host speaks to another by the outside address: "hairpinning" (RFC 4787 REQ-9).
         if !nat.has_mapping(tuple.protocol, tuple.destination.port()) {
             return Some(bytes);
         }
-        let turned = self.to_outside(now, bytes)?;
-        self.from_outside(now, turned)
+        let turned = self.go_out(now, bytes)?;
+        self.come_in(now, turned)
     }
 
     fn outside_address(&self, outside: IfaceId) -> Option<Ipv4Addr> {
@@ -132,7 +132,7 @@ impl Host {
     }
 
     /// From the outside to our address there: to whom inside is it?
-    fn from_outside(&mut self, now: Instant, bytes: Bytes) -> Option<Bytes> {
+    fn come_in(&mut self, now: Instant, bytes: Bytes) -> Option<Bytes> {
         if let Some(fragment) = self.later_fragment(now, &bytes, End::Destination) {
             return fragment;
         }
@@ -150,7 +150,7 @@ impl Host {
     }
 
     /// From the inside to the outside: in our name.
-    fn to_outside(&mut self, now: Instant, bytes: Bytes) -> Option<Bytes> {
+    fn go_out(&mut self, now: Instant, bytes: Bytes) -> Option<Bytes> {
         if let Some(fragment) = self.later_fragment(now, &bytes, End::Source) {
             return fragment;
         }
@@ -271,7 +271,7 @@ impl Host {
         }
         let outside = self.forward.nat.as_ref().map(|nat| nat.config.outside);
         if outside == Some(way.iface) && outside != Some(from) && destination.is_ipv4() {
-            match self.to_outside(now, packet_out) {
+            match self.go_out(now, packet_out) {
                 Some(changed) => packet_out = changed,
                 None => return,
             }
