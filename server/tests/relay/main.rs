@@ -7,5 +7,6 @@ mod front_door;
 mod lan;
 mod ours;
 mod peers;
+mod refusals;
 mod safety;
 mod wisp;
