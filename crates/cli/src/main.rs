@@ -40,7 +40,7 @@ enum Command {
     /// Run TCP scripts in packetdrill's language against our stack
     Packetdrill(packetdrill::PacketdrillOptions),
     /// Serve the page, and carry its connections to real servers
-    Serve(socketlab_server::ServeOptions),
+    Serve(Box<socketlab_server::ServeOptions>),
 }
 
 fn main() -> ExitCode {
@@ -49,7 +49,7 @@ fn main() -> ExitCode {
         Command::Labs => labs::list(),
         Command::New(options) => labs::create(&options),
         Command::Packetdrill(options) => packetdrill::packetdrill(&options),
-        Command::Serve(options) => serve(options),
+        Command::Serve(options) => serve(*options),
     };
     match result {
         Ok(code) => code,
