@@ -267,6 +267,7 @@ async fn sockets_are_listed_as_ss_spells_them() {
         recv_head: vec![],
         tcb: vec![],
         timers: vec![],
+        numbers: None,
     };
     let host = HostRow { node: 0, sockets: vec![row], neighbours: vec![] };
     window.hear(Update::Sockets(SocketsView { at: 0, hosts: vec![host] }));

@@ -309,6 +309,30 @@ pub struct SocketRow {
     pub tcb: Vec<(String, String)>,
     /// Timers that run: message key and deadline in nanoseconds.
     pub timers: Vec<(String, u64)>,
+    /// For graphs: what a connection's TCB says in numbers.
+    pub numbers: Option<TcpNumbers>,
+}
+
+/// A connection's congestion control, round-trip time and windows at an instant. Times in nanoseconds, the rest in
+/// octets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TcpNumbers {
+    /// Congestion window.
+    pub cwnd: u32,
+    /// Slow-start threshold; none so far: no loss yet.
+    pub ssthresh: Option<u32>,
+    /// Sent, not acknowledged.
+    pub in_flight: u32,
+    /// The other side's window.
+    pub snd_wnd: u32,
+    /// The own window.
+    pub rcv_wnd: u32,
+    /// Smoothed round-trip time.
+    pub srtt: Option<u64>,
+    /// Retransmission time-out.
+    pub rto: u64,
+    /// Segments sent again.
+    pub retransmissions: u64,
 }
 
 /// The sockets of one host.

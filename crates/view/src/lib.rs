@@ -6,6 +6,7 @@
 
 mod event;
 pub mod evidence;
+pub mod flow;
 #[cfg(test)]
 #[path = "../../dissect/src/frames.rs"]
 mod frames;
@@ -28,7 +29,7 @@ pub mod wait;
 
 pub use event::{
     CallView, ConsoleStream, Event, EventKind, ExitView, FailureView, FrameView, GatewayView, HostRow,
-    NodeKind, ProgramInfo, SocketRow, SocketsView, TopologyLink, TopologyNode, TopologyView,
+    NodeKind, ProgramInfo, SocketRow, SocketsView, TcpNumbers, TopologyLink, TopologyNode, TopologyView,
 };
 pub use ingest::Ingest;
 pub use notice::NoticeView;

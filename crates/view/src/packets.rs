@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use socketlab_dissect::Expert;
+use socketlab_dissect::{Expert, Filter, FilterError};
 
 use crate::event::{Event, EventKind, FrameView};
 
@@ -30,7 +30,7 @@ pub struct PacketRow {
     pub info: String,
     /// Conversation: its colour.
     pub conversation: Option<u32>,
-    /// Wireshark's colour rule: `bad-tcp`, `rst`, `syn-fin`, `tcp`, `udp`, `icmp`, `arp`, or empty.
+    /// Wireshark's colour rule: `bad-tcp`, `rst`, `syn-fin`, `http`, `tcp`, `udp`, `icmp`, `arp`, or empty.
     pub colour: String,
     /// It was lost on its way: message key of the reason.
     pub lost: Option<String>,
@@ -75,6 +75,17 @@ impl PacketList {
         &self.rows
     }
 
+    /// The rows `range`: what a window shows.
+    pub fn window(&self, range: core::ops::Range<usize>) -> &[PacketRow] {
+        let end = range.end.min(self.rows.len());
+        self.rows.get(range.start.min(end)..end).unwrap_or_default()
+    }
+
+    /// Where a packet's row stands.
+    pub fn position(&self, packet: u64) -> Option<usize> {
+        self.by_packet.get(&packet).copied()
+    }
+
     /// The row of a packet.
     pub fn row_of(&self, packet: u64) -> Option<&PacketRow> {
         self.rows.get(*self.by_packet.get(&packet)?)
@@ -108,10 +119,77 @@ fn colour(f: &FrameView) -> &'static str {
     match f.protocol.as_str() {
         "ARP" => "arp",
         "ICMP" | "ICMPv6" => "icmp",
+        "HTTP" => "http",
         "TCP" if flags & 0x004 != 0 => "rst",
         "TCP" if flags & 0x003 != 0 => "syn-fin",
         "TCP" => "tcp",
-        "UDP" => "udp",
+        "UDP" | "DNS" | "MDNS" | "DHCP" => "udp",
         _ => "",
+    }
+}
+
+/// The rows that a display filter lets through, looked at a part at a time, so that a long list does not stop the page.
+#[derive(Clone, Debug)]
+pub struct Shown {
+    filter: Filter,
+    /// Positions of rows that fit.
+    rows: Vec<u32>,
+    /// Rows looked at so far.
+    looked: usize,
+}
+
+impl Shown {
+    /// With a filter's expression; an empty one lets everything through.
+    ///
+    /// # Errors
+    /// What cannot be understood of the expression, and where.
+    pub fn new(expression: &str) -> Result<Self, FilterError> {
+        Ok(Shown { filter: Filter::new(expression)?, rows: Vec::new(), looked: 0 })
+    }
+
+    /// Looks at up to `most` further rows of the list; answers whether all were looked at. `frame`: the frame of an
+    /// event, by the event's `seq`.
+    pub fn advance<'a>(
+        &mut self,
+        list: &PacketList,
+        most: usize,
+        frame: impl Fn(u64) -> Option<&'a FrameView>,
+    ) -> bool {
+        let end = list.rows.len().min(self.looked.saturating_add(most));
+        for (i, row) in list.rows.iter().enumerate().take(end).skip(self.looked) {
+            let fits = self.filter.is_empty()
+                || frame(row.event).is_some_and(|f| self.filter.matches(&f.bytes, &f.context));
+            if fits {
+                self.rows.push(u32::try_from(i).unwrap_or(u32::MAX));
+            }
+        }
+        self.looked = end;
+        end == list.rows.len()
+    }
+
+    /// How many rows fit so far.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether none fits so far.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// The rows `range` of those that fit: what a window shows.
+    pub fn window<'a>(
+        &'a self,
+        list: &'a PacketList,
+        range: core::ops::Range<usize>,
+    ) -> impl Iterator<Item = &'a PacketRow> {
+        let end = range.end.min(self.rows.len());
+        let rows = self.rows.get(range.start.min(end)..end).unwrap_or_default();
+        rows.iter().filter_map(|i| list.rows.get(*i as usize))
+    }
+
+    /// Where a row of the list stands among those that fit.
+    pub fn position(&self, row: usize) -> Option<usize> {
+        self.rows.binary_search(&u32::try_from(row).ok()?).ok()
     }
 }

@@ -6,7 +6,7 @@ use core::time::Duration;
 use socketlab_netsim::record::NodeId;
 use socketlab_stack::{HostSnapshot, Instant, Pid, ProtocolKind, SocketSnapshot, TcbSnapshot, TcpState};
 
-use crate::event::{HostRow, SocketRow, SocketsView};
+use crate::event::{HostRow, SocketRow, SocketsView, TcpNumbers};
 use crate::keys;
 
 /// All sockets at an instant. `process`: a process's program and file; `conversation`: number of a pair of ends.
@@ -77,6 +77,22 @@ fn row<'a>(
             .iter()
             .map(|t| (keys::timer_key(t.kind).to_string(), t.deadline.as_nanos()))
             .collect(),
+        numbers: s.tcb.as_ref().map(numbers),
+    }
+}
+
+/// What graphs draw of a TCB.
+fn numbers(t: &TcbSnapshot) -> TcpNumbers {
+    let nanos = |d: Duration| u64::try_from(d.as_nanos()).unwrap_or(u64::MAX);
+    TcpNumbers {
+        cwnd: t.cwnd,
+        ssthresh: (t.ssthresh != u32::MAX).then_some(t.ssthresh),
+        in_flight: t.snd_nxt.wrapping_sub(t.snd_una),
+        snd_wnd: t.snd_wnd,
+        rcv_wnd: t.rcv_wnd,
+        srtt: t.srtt.map(nanos),
+        rto: nanos(t.rto),
+        retransmissions: t.retransmissions,
     }
 }
 

@@ -3,6 +3,7 @@
 use core::fmt::Write;
 
 use crate::event::{Event, EventKind};
+use crate::flow::{Chunk, Conversation, Series};
 use crate::ladder::{ArrowEnd, Ladder, RowKind};
 use crate::packets::PacketList;
 
@@ -125,6 +126,75 @@ pub fn packets(list: &PacketList) -> String {
             let _ = write!(out, "  [{reason}]");
         }
         out.push('\n');
+    }
+    out
+}
+
+/// The conversations as a table: protocol and index, ends, packets and octets each way, begin and length, RTT.
+pub fn conversations(list: &[Conversation]) -> String {
+    let mut out = String::new();
+    for c in list {
+        let mean = c.rtt.sum.checked_div(c.rtt.count).unwrap_or(0);
+        // Writing to a String cannot fail.
+        let _ = write!(
+            out,
+            "{} {:<4} {}:{} ↔ {}:{}  → {} packets {} B  ← {} packets {} B  begins {} ms, lasts {} ms",
+            c.protocol,
+            c.stream,
+            c.a.0,
+            c.a.1,
+            c.b.0,
+            c.b.1,
+            c.from_a.packets,
+            c.from_a.payload,
+            c.from_b.packets,
+            c.from_b.payload,
+            time(c.began).trim(),
+            time(c.last.saturating_sub(c.began)).trim()
+        );
+        if c.rtt.count > 0 {
+            let _ = write!(out, "  RTT {} ms", time(mean).trim());
+        }
+        let again = c.from_a.retransmissions + c.from_b.retransmissions;
+        if again > 0 {
+            let _ = write!(out, "  {again} retransmissions");
+        }
+        out.push('\n');
+    }
+    out
+}
+
+/// What was said in a conversation, line by line: `>` by the end that spoke first, `<` by the other.
+pub fn stream(chunks: &[Chunk]) -> String {
+    let mut out = String::new();
+    for chunk in chunks {
+        let sign = if chunk.from_first { '>' } else { '<' };
+        if chunk.missing > 0 {
+            let _ = writeln!(out, "{sign} […{} octets missing…]", chunk.missing);
+        }
+        for line in chunk.octets.split_inclusive(|o| *o == b'\n') {
+            let shown = socketlab_dissect::preview(line, usize::MAX);
+            let _ = writeln!(out, "{} {sign} {}", time(chunk.at), &shown[1..shown.len() - 1]);
+        }
+    }
+    out
+}
+
+/// The course of a connection's numbers, one line for each change.
+pub fn series(series: &Series) -> String {
+    let mut out = format!("{} → {}\n", series.local, series.peer);
+    for s in &series.samples {
+        let n = &s.numbers;
+        let srtt = n.srtt.map_or("-".to_string(), |v| time(v).trim().to_string());
+        let _ = writeln!(
+            out,
+            "{}  cwnd {}  in flight {}  window {}  srtt {srtt}  rto {}",
+            time(s.at),
+            n.cwnd,
+            n.in_flight,
+            n.snd_wnd,
+            time(n.rto).trim()
+        );
     }
     out
 }

@@ -3,7 +3,7 @@
 use super::captures::Capture;
 use crate::frames::{self, Tcp, tcp};
 
-const CLIENT: (u8, u16) = (11, 13401);
+pub(super) const CLIENT: (u8, u16) = (11, 13401);
 const SERVER: (u8, u16) = (80, 7007);
 const SYN_OPTIONS: [u8; 20] = [2, 4, 5, 180, 4, 2, 8, 10, 0, 0, 0, 1, 0, 0, 0, 0, 1, 3, 3, 7];
 

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Arrow, ArrowEnd, CallBracket, Gap, Ladder, LadderFilter, Lifeline, RowKind, StateLabel, Tick};
-use crate::event::{CallView, Event, EventKind, FailureView, FrameView, NodeKind, ProgramInfo, TopologyView};
+use super::{Arrow, ArrowEnd, Gap, Ladder, LadderFilter, Lifeline, RowKind, StateLabel, Tick};
+use crate::event::{CallView, Event, EventKind, FrameView, NodeKind, ProgramInfo, TopologyView};
 use crate::journey::{Journeys, Step};
 use crate::time_map::TimeMap;
 use crate::topology;
@@ -13,16 +13,12 @@ use crate::topology;
 const ARROW_ROW: f64 = 18.0;
 /// Least distance of a state's chip from what is above and below it.
 const STATE_ROW: f64 = 18.0;
-/// Least distance between two lines of text in a gutter.
-const CALL_ROW: f64 = 15.0;
 /// Least fall of an arrow.
 const MIN_SLANT: f64 = 14.0;
 /// Least distance between an arrow's head and what begins below it at the same host.
 const AFTER_ARRIVAL: f64 = 14.0;
 /// Least distance between two arrow heads at the same host.
 const BETWEEN_ARRIVALS: f64 = 6.0;
-/// Least height of a bracket.
-const MIN_BRACKET: f64 = 10.0;
 /// What a link's delay is drawn as.
 const HOP: f64 = 13.0;
 /// Most that time alone moves anything down.
@@ -37,19 +33,12 @@ const TICK_ROW: f64 = 24.0;
 const TOP: f64 = 16.0;
 /// A delay to assume when no link has any.
 const USUAL_DELAY: f64 = 1_000_000.0;
-/// A call that took longer has waited: the call itself costs 10 us.
-const BLOCKED_NANOS: u64 = 20_000;
-/// Characters of a call or its result in the drawing.
-const CALL_CHARS: usize = 34;
-
-/// Calls that are not the student's: they are made by the socket module for its own needs.
-const HIDDEN_CALLS: [&str; 2] = ["sockinfo", "dup"];
 
 /// Builds a ladder event by event.
 #[derive(Clone, Debug)]
 pub struct LadderBuilder {
-    ladder: Ladder,
-    filter: LadderFilter,
+    pub(super) ladder: Ladder,
+    pub(super) filter: LadderFilter,
     nodes: Vec<(String, String)>,
     journeys: Journeys,
     /// Units per nanosecond.
@@ -62,20 +51,20 @@ pub struct LadderBuilder {
     /// Lowest arrow head at each lifeline.
     heads: Vec<f64>,
     tick: f64,
-    lifelines: BTreeMap<u32, u32>,
+    pub(super) lifelines: BTreeMap<u32, u32>,
     /// Arrows of each packet that are under way or just ended.
     arrows: BTreeMap<u64, Vec<usize>>,
-    calls: BTreeMap<u64, Pending>,
-    lanes: BTreeMap<(u32, u32, u32), u32>,
+    pub(super) calls: BTreeMap<u64, Pending>,
+    pub(super) lanes: BTreeMap<(u32, u32, u32), u32>,
     /// Sockets of the followed conversation.
-    sockets: BTreeSet<(u32, u32)>,
+    pub(super) sockets: BTreeSet<(u32, u32)>,
     /// Calls that history shows to be about it.
-    wanted: BTreeSet<u64>,
+    pub(super) wanted: BTreeSet<u64>,
 }
 
 /// A call that has not returned.
 #[derive(Clone, Debug)]
-enum Pending {
+pub(super) enum Pending {
     Drawn(usize),
     /// Not known to be about the followed conversation (yet).
     Hidden(Box<(u64, CallView)>),
@@ -237,7 +226,7 @@ impl LadderBuilder {
     }
 
     /// Moves down to instant `at`, and at least to `least`; answers where that is.
-    fn advance(&mut self, at: u64, least: f64) -> f64 {
+    pub(super) fn advance(&mut self, at: u64, least: f64) -> f64 {
         let passed = at.saturating_sub(self.at) as f64 * self.scale;
         let free = if passed > GAP_FROM {
             let middle = self.y + GAP_HEIGHT / 2.0;
@@ -259,21 +248,21 @@ impl LadderBuilder {
         self.y
     }
 
-    fn row(&mut self, row: RowKind) {
+    pub(super) fn row(&mut self, row: RowKind) {
         self.ladder.rows.push(row);
     }
 
-    fn head(&self, lifeline: u32) -> f64 {
+    pub(super) fn head(&self, lifeline: u32) -> f64 {
         self.heads.get(lifeline as usize).copied().unwrap_or(f64::NEG_INFINITY)
     }
 
-    fn gutter(&self, lifeline: u32) -> f64 {
+    pub(super) fn gutter(&self, lifeline: u32) -> f64 {
         let own = self.gutters.get(lifeline as usize).copied().unwrap_or(f64::NEG_INFINITY);
         if self.gutters_are_free() { own } else { own.max(self.middle) }
     }
 
     /// Text was put into a gutter at `y`.
-    fn wrote(&mut self, lifeline: u32, y: f64) {
+    pub(super) fn wrote(&mut self, lifeline: u32, y: f64) {
         if let Some(gutter) = self.gutters.get_mut(lifeline as usize) {
             *gutter = y;
         }
@@ -333,6 +322,7 @@ impl LadderBuilder {
             self.arrows.entry(f.packet).or_default().push(at);
             self.row(RowKind::Arrow { arrow: index(at) });
             self.ladder.height = self.ladder.height.max(y1 + ARROW_ROW);
+            self.ladder.reach.arrow(at, y1);
             self.ladder.arrows.push(arrow);
         }
     }
@@ -359,6 +349,7 @@ impl LadderBuilder {
         if let Some(head) = self.heads.get_mut(to as usize) {
             *head = y1;
         }
+        self.ladder.reach.arrow(i, y1);
         let arrow = &mut self.ladder.arrows[i];
         arrow.y1 = y1;
         arrow.ended = Some(at);
@@ -385,6 +376,7 @@ impl LadderBuilder {
         let Arrow { y0, end: ArrowEnd::InFlight { hops, .. }, .. } = self.ladder.arrows[i] else { return };
         let progress = (done / f64::from(hops)).clamp(0.0, 1.0);
         let y1 = self.advance(at, y0 + MIN_SLANT * progress);
+        self.ladder.reach.arrow(i, y1);
         let arrow = &mut self.ladder.arrows[i];
         arrow.y1 = y1;
         arrow.ended = Some(at);
@@ -410,139 +402,8 @@ impl LadderBuilder {
             conversation,
         });
     }
-
-    fn entered(&mut self, at: u64, call: &CallView) {
-        if HIDDEN_CALLS.contains(&call.name.as_str()) {
-            return;
-        }
-        let about = self.filter.conversation.is_none_or(|wanted| {
-            call.conversation == Some(wanted)
-                || self.wanted.contains(&call.call)
-                || call.socket.is_some_and(|s| self.sockets.contains(&(call.node, s)))
-        });
-        if about && self.lifelines.contains_key(&call.node) {
-            self.bracket(at, at, call);
-        } else {
-            self.calls.insert(call.call, Pending::Hidden(Box::new((at, call.clone()))));
-        }
-    }
-
-    /// A call turns out to be about the followed conversation after it began.
-    fn reveal(&mut self, now: u64, call: Option<u64>) {
-        let Some(call) = call else { return };
-        if let Some(Pending::Hidden(hidden)) = self.calls.get(&call) {
-            let (entered, view) = hidden.as_ref().clone();
-            if self.lifelines.contains_key(&view.node) {
-                self.bracket(entered, now, &view);
-            }
-        }
-    }
-
-    /// Draws a call that began at `entered`; its text goes to where the drawing is `now`.
-    fn bracket(&mut self, entered: u64, now: u64, call: &CallView) {
-        let Some(lifeline) = self.lifelines.get(&call.node).copied() else { return };
-        let row = self.advance(now, self.gutter(lifeline) + CALL_ROW);
-        self.wrote(lifeline, row);
-        let y0 = if entered == now { row } else { self.ladder.time.units(entered).min(row) };
-        let mine = (lifeline, call.program, call.tid);
-        let lanes = self.ladder.lifelines.get_mut(lifeline as usize).map(|l| &mut l.lanes);
-        let lane = *self.lanes.entry(mine).or_insert_with(|| {
-            lanes.map_or(0, |lanes| {
-                *lanes += 1;
-                *lanes - 1
-            })
-        });
-        let at = self.ladder.calls.len();
-        self.calls.insert(call.call, Pending::Drawn(at));
-        self.row(RowKind::Call { bracket: index(at) });
-        self.ladder.calls.push(CallBracket {
-            call: call.call,
-            lifeline,
-            lane,
-            program: call.program,
-            tid: call.tid,
-            label: shorten(&format!("{}({})", call.name, call.args)),
-            label_y: row + 4.0,
-            result: String::new(),
-            result_y: row + 4.0,
-            place: call.place.clone(),
-            y0,
-            y1: None,
-            entered,
-            returned: None,
-            blocked: true,
-            failed: false,
-            conversation: call.conversation.or(self.filter.conversation),
-        });
-    }
-
-    fn returned(
-        &mut self,
-        at: u64,
-        call: u64,
-        result: &str,
-        failure: Option<&FailureView>,
-        conversation: Option<u32>,
-    ) {
-        let Some(Pending::Drawn(i)) = self.calls.remove(&call) else { return };
-        let text = match failure {
-            Some(failure) => format!("→ {}", failure.errno),
-            None if matches!(result, "None" | "") => String::new(),
-            None => format!("→ {}", shorten(result)),
-        };
-        let (lifeline, y0, entered) = {
-            let c = &self.ladder.calls[i];
-            (c.lifeline, c.y0, c.entered)
-        };
-        let blocked = at.saturating_sub(entered) > BLOCKED_NANOS;
-        let own_line = blocked && !text.is_empty();
-        let least = if own_line { self.gutter(lifeline) + CALL_ROW } else { y0 + MIN_BRACKET };
-        let y1 = self.advance(at, least);
-        if own_line {
-            self.wrote(lifeline, y1);
-        }
-        let bracket = &mut self.ladder.calls[i];
-        bracket.result_y = if own_line { y1 + 4.0 } else { bracket.label_y };
-        bracket.result = text;
-        bracket.y1 = Some(y1);
-        bracket.returned = Some(at);
-        bracket.blocked = blocked;
-        bracket.failed = failure.is_some();
-        bracket.conversation = bracket.conversation.or(conversation);
-    }
-
-    /// A program is over: what it waited in ends there.
-    fn exited(&mut self, at: u64, program: u32) {
-        let mut open: Vec<usize> = Vec::new();
-        self.calls.retain(|_, pending| {
-            let Pending::Drawn(i) = pending else { return true };
-            let mine = self.ladder.calls.get(*i).is_some_and(|c| c.program == program);
-            if mine {
-                open.push(*i);
-            }
-            !mine
-        });
-        open.sort_unstable();
-        for i in open {
-            let y0 = self.ladder.calls[i].y0;
-            let y1 = self.advance(at, y0 + MIN_BRACKET);
-            let bracket = &mut self.ladder.calls[i];
-            bracket.y1 = Some(y1);
-            bracket.returned = Some(at);
-        }
-    }
 }
 
-fn index(i: usize) -> u32 {
+pub(super) fn index(i: usize) -> u32 {
     u32::try_from(i).unwrap_or(u32::MAX)
-}
-
-/// At most [`CALL_CHARS`] characters, a closing bracket kept.
-fn shorten(text: &str) -> String {
-    if text.chars().count() <= CALL_CHARS {
-        return text.to_string();
-    }
-    let close = if text.ends_with(')') { "…)" } else { "…" };
-    let head: String = text.chars().take(CALL_CHARS - 2).collect();
-    head + close
 }

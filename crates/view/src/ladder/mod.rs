@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::time_map::TimeMap;
 
 mod builder;
+mod calls;
 #[cfg(test)]
 mod tests;
 
@@ -208,6 +209,53 @@ pub struct Ladder {
     pub time: TimeMap,
     /// Height of all.
     pub height: f64,
+    /// How far down the arrows and calls of each [`BLOCK`] reach, so that a window need not look at all of them.
+    pub(crate) reach: Reach,
+}
+
+/// How many arrows, or calls, share a number in [`Reach`]. A choice: few enough to look at, many enough to skip.
+pub(crate) const BLOCK: usize = 64;
+
+/// How far down each block reaches.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Reach {
+    arrows: Vec<Block>,
+    calls: Vec<Block>,
+}
+
+/// The lowest end of what has one, and how many have none.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+struct Block {
+    lowest: f64,
+    open: u32,
+}
+
+impl Reach {
+    fn block(list: &mut Vec<Block>, index: usize) -> &mut Block {
+        let place = index / BLOCK;
+        if list.len() <= place {
+            list.resize(place + 1, Block { lowest: f64::NEG_INFINITY, open: 0 });
+        }
+        &mut list[place]
+    }
+
+    /// An arrow ends at `y`, as far as it is known.
+    pub(crate) fn arrow(&mut self, index: usize, y: f64) {
+        let block = Self::block(&mut self.arrows, index);
+        block.lowest = block.lowest.max(y);
+    }
+
+    /// A call begins.
+    pub(crate) fn call_begins(&mut self, index: usize) {
+        Self::block(&mut self.calls, index).open += 1;
+    }
+
+    /// A call ends at `y`.
+    pub(crate) fn call_ends(&mut self, index: usize, y: f64) {
+        let block = Self::block(&mut self.calls, index);
+        block.lowest = block.lowest.max(y);
+        block.open = block.open.saturating_sub(1);
+    }
 }
 
 /// The parts of a ladder that touch a window.
@@ -251,14 +299,40 @@ impl Ladder {
     pub fn visible(&self, top: f64, bottom: f64) -> Visible {
         let inside = |a: f64, b: f64| a.min(b) <= bottom && a.max(b) >= top;
         let end = self.height.max(bottom);
-        let which = |count: usize, shown: &dyn Fn(usize) -> bool| (0..count).filter(|i| shown(*i)).collect();
+        // What begins below the window is not looked at; of what begins above, only blocks that reach down to it.
+        let blocks = |count: usize, reach: &[Block], shown: &dyn Fn(usize) -> bool| -> Vec<usize> {
+            (0..count.div_ceil(BLOCK))
+                .filter(|block| reach.get(*block).is_none_or(|b| b.open > 0 || b.lowest >= top))
+                .flat_map(|block| block * BLOCK..((block + 1) * BLOCK).min(count))
+                .filter(|i| shown(*i))
+                .collect()
+        };
+        let arrows = self.arrows.partition_point(|a| a.y0 <= bottom);
+        // A call can be drawn from before where the drawing was: its text, not its beginning, is in order.
+        let calls = self.calls.partition_point(|c| c.label_y - 20.0 <= bottom);
+        let between = |ys: &dyn Fn(usize) -> f64, count: usize| -> Vec<usize> {
+            let (mut low, mut high) = (0, count);
+            while low < high {
+                let middle = low + (high - low) / 2;
+                if ys(middle) < top { low = middle + 1 } else { high = middle }
+            }
+            (low..count).take_while(|i| ys(*i) <= bottom).collect()
+        };
         Visible {
-            arrows: which(self.arrows.len(), &|i| inside(self.arrows[i].y0, self.arrows[i].y1)),
-            calls: which(self.calls.len(), &|i| inside(self.calls[i].y0, self.calls[i].y1.unwrap_or(end))),
-            states: which(self.states.len(), &|i| inside(self.states[i].y, self.states[i].y)),
-            gaps: which(self.gaps.len(), &|i| inside(self.gaps[i].y, self.gaps[i].y)),
-            ticks: which(self.ticks.len(), &|i| inside(self.ticks[i].y, self.ticks[i].y)),
+            arrows: blocks(arrows, &self.reach.arrows, &|i| inside(self.arrows[i].y0, self.arrows[i].y1)),
+            calls: blocks(calls, &self.reach.calls, &|i| {
+                inside(self.calls[i].y0, self.calls[i].y1.unwrap_or(end))
+            }),
+            states: between(&|i| self.states[i].y, self.states.len()),
+            gaps: between(&|i| self.gaps[i].y, self.gaps.len()),
+            ticks: between(&|i| self.ticks[i].y, self.ticks.len()),
         }
+    }
+
+    /// Lines `range` of the text twin: what a window shows.
+    pub fn window(&self, range: core::ops::Range<usize>) -> Vec<LadderRow> {
+        let end = range.end.min(self.rows.len());
+        (range.start.min(end)..end).filter_map(|i| self.row(i)).collect()
     }
 
     /// One line of the text twin.

@@ -208,4 +208,30 @@ fn a_burst_stays_readable() {
     check_readable(&ladder);
     let visible = ladder.visible(0.0, 100.0);
     assert!(!visible.arrows.is_empty() && visible.arrows.len() < ladder.arrows.len());
+    check_windows(&ladder);
+    assert_eq!(ladder.window(3..6), (3..6).filter_map(|i| ladder.row(i)).collect::<Vec<_>>());
+    assert_eq!(ladder.window(0..1_000_000).len(), ladder.rows.len());
+}
+
+/// A window holds what touches it, no more and no less, wherever it is.
+fn check_windows(ladder: &Ladder) {
+    let end = ladder.height;
+    for step in 0..60 {
+        let top = end * f64::from(step) / 50.0 - 20.0;
+        let bottom = top + 120.0;
+        let touches = |a: f64, b: f64| a.min(b) <= bottom && a.max(b) >= top;
+        let seen = ladder.visible(top, bottom);
+        let arrows: Vec<usize> = (0..ladder.arrows.len())
+            .filter(|i| touches(ladder.arrows[*i].y0, ladder.arrows[*i].y1))
+            .collect();
+        assert_eq!(seen.arrows, arrows, "at {top}");
+        let open = end.max(bottom);
+        let calls: Vec<usize> = (0..ladder.calls.len())
+            .filter(|i| touches(ladder.calls[*i].y0, ladder.calls[*i].y1.unwrap_or(open)))
+            .collect();
+        assert_eq!(seen.calls, calls, "at {top}");
+        let states: Vec<usize> =
+            (0..ladder.states.len()).filter(|i| touches(ladder.states[*i].y, ladder.states[*i].y)).collect();
+        assert_eq!(seen.states, states, "at {top}");
+    }
 }
