@@ -99,5 +99,5 @@ fn each_labs_packets_read_as_tshark_and_tcpdump_read_them() {
             compared += 1;
         }
     }
-    assert!(compared > 200, "{compared}");
+    assert!(compared > 150, "{compared}");
 }

@@ -43,7 +43,7 @@ pub(crate) fn name(h: &mut Header<'_>, base: usize, at: usize) -> Option<Name> {
             }
             0xc0.. => {
                 let target = base + usize::from(h.u16(place)? & 0x3fff);
-                len.get_or_insert(place + 2 - at);
+                len.get_or_insert_with(|| place + 2 - at);
                 // RFC 1035 4.1.4: to a prior occurrence, so that the way is finite.
                 if target >= place {
                     return None;

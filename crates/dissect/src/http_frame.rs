@@ -118,8 +118,9 @@ pub(crate) enum Extent {
 /// `bodiless`: it answers HEAD.
 pub(crate) fn extent(octets: &[u8], bodiless: bool) -> Extent {
     let Some(end) = octets.iter().position(|o| *o == b'\n') else {
-        // The first line may come in pieces.
-        return if is_start(octets) { Extent::More } else { Extent::NotHttp };
+        // The first line may come in pieces. Wireshark waits for its end if it begins as text does.
+        let text = octets.first().is_some_and(|o| (0x20..0x7f).contains(o));
+        return if text { Extent::More } else { Extent::NotHttp };
     };
     if !is_start(trim_end(&octets[..end])) {
         return Extent::NotHttp;
@@ -158,6 +159,12 @@ pub(crate) fn looks_like(octets: &[u8]) -> bool {
     let line = trim_end(&octets[..end]);
     line.len() >= 8
         && (line.starts_with(b"HTTP/") || line[line.len() - 8..].get(..7).is_some_and(|v| v == b"HTTP/1."))
+}
+
+/// The method or version that a first line begins with, even if the line has no end yet.
+pub(crate) fn first_word(octets: &[u8]) -> Option<&[u8]> {
+    let word = octets.split(|o| *o == b' ').next()?;
+    (METHODS.contains(&word) || word.starts_with(b"HTTP/")).then_some(word)
 }
 
 /// A request or a status line.

@@ -6,7 +6,7 @@ use crate::fields::*;
 use crate::header::{Header, Walk, plural};
 use crate::ipv4::{Ends, Pieces, checksum, pieces, transport_sum};
 use crate::tree::{LayerLetter, Value};
-use crate::{data, dns, http, tcp_options};
+use crate::{data, dns, http, http_frame, tcp_options};
 
 /// Names of the flag bits from 0x001 up, as Wireshark abbreviates them.
 const FLAGS: [&str; 9] = ["FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR", "AE"];
@@ -363,7 +363,7 @@ fn segments(h: &mut Header<'_>, c: &TcpContext, header_len: usize, payload: usiz
         return;
     }
     for m in &c.messages {
-        let len = (m.end - m.start) as usize;
+        let len = m.end.saturating_sub(m.start) as usize;
         if m.protocol == App::Dns && !m.open {
             let all = m.whole.as_ref().map_or(len, |whole| whole.octets.len());
             h.add(TCP_PDU_SIZE, 0, 0, Value::Uint(all as u64), || all.to_string());
@@ -386,7 +386,8 @@ fn messages<'a>(w: &mut Walk<'a>, c: &'a TcpContext, body: usize, end: usize) {
         return;
     }
     for (i, m) in c.messages.iter().enumerate() {
-        let (from, to) = (body + m.start as usize, (body + m.end as usize).min(end));
+        let to = (body + m.end as usize).min(end);
+        let from = (body + m.start as usize).min(to);
         if m.open {
             open(w, m, i == 0, from, to);
             continue;
@@ -414,6 +415,10 @@ fn message(w: &mut Walk<'_>, m: &Message, from: usize, to: usize) {
 /// A part of a message that goes on.
 fn open(w: &mut Walk<'_>, m: &Message, first: bool, from: usize, to: usize) {
     w.note(NOTE_SEGMENT, "tcp", from, to);
+    // At a port of HTTP, text without an end of line is taken for the beginning of a request. It is shown all the same.
+    if m.protocol == App::Http && m.head.is_none() && http_frame::first_word(w.slice(from, to)).is_none() {
+        data::data(w, from, to);
+    }
     if !w.writes() || !first {
         return;
     }

@@ -66,7 +66,7 @@ pub(super) fn push(
     let fin = s.flags & crate::TcpSummary::FIN != 0;
     let mut at = 0;
     if let Some(pending) = own.pending.take() {
-        match go_on(pending, s, payload, fin, both.bodiless) {
+        match go_on(pending, s, payload, fin, (both.bodiless, both.http)) {
             Step::Apart(pending) => own.pending = Some(pending),
             Step::Open(pending, message) => {
                 own.pending = Some(pending);
@@ -158,7 +158,7 @@ enum Step {
     Whole(Message, usize),
 }
 
-fn go_on(mut p: Pending, s: &Segment, payload: &[u8], fin: bool, bodiless: bool) -> Step {
+fn go_on(mut p: Pending, s: &Segment, payload: &[u8], fin: bool, known: (bool, bool)) -> Step {
     let have = p.octets.len();
     let offset = s.seq.wrapping_sub(p.seq) as usize;
     let limit = match p.want {
@@ -199,11 +199,11 @@ fn go_on(mut p: Pending, s: &Segment, payload: &[u8], fin: bool, bodiless: bool)
     };
     let all = match p.want {
         Want::Octets(all) if p.octets.len() >= all => match p.protocol {
-            App::Http => again(&mut p, &mut message, fin, bodiless),
+            App::Http => again(&mut p, &mut message, fin, known),
             _ => Some(all),
         },
         Want::Octets(_) => None,
-        Want::More => again(&mut p, &mut message, fin, bodiless),
+        Want::More => again(&mut p, &mut message, fin, known),
         Want::UntilEnd => fin.then_some(p.octets.len()),
     };
     let Some(all) = all else { return Step::Open(p, message) };
@@ -222,7 +222,7 @@ fn go_on(mut p: Pending, s: &Segment, payload: &[u8], fin: bool, bodiless: bool)
 }
 
 /// Looks again how far a message reaches, now that there is more of it; answers that if it is whole.
-fn again(p: &mut Pending, message: &mut Message, fin: bool, bodiless: bool) -> Option<usize> {
+fn again(p: &mut Pending, message: &mut Message, fin: bool, (bodiless, seen): (bool, bool)) -> Option<usize> {
     message.head = head_of(p.protocol, &p.octets);
     let found = match p.protocol {
         App::Dns => match p.octets.first_chunk::<2>() {
@@ -236,7 +236,10 @@ fn again(p: &mut Pending, message: &mut Message, fin: bool, bodiless: bool) -> O
     };
     p.want = match found {
         Extent::Whole(all) => return Some(all),
-        Extent::NotHttp => return Some(p.octets.len()),
+        Extent::NotHttp => {
+            message.protocol = if seen { App::HttpContinuation } else { App::Data };
+            return Some(p.octets.len());
+        }
         Extent::UntilEnd if fin => return Some(p.octets.len()),
         Extent::Exactly(all) => Want::Octets(all),
         Extent::More => Want::More,

@@ -212,3 +212,65 @@ fn the_context_of_a_frame_is_all_its_tree_needs() {
         }
     }
 }
+
+/// Every range lies in its source.
+fn check_ranges(d: &Dissection, frame: &[u8]) {
+    fn walk(fields: &[Field], len: usize) {
+        for f in fields {
+            assert!(f.start <= f.end && f.end <= len, "{f:?} of {len} octets");
+            walk(&f.children, len);
+        }
+    }
+    for layer in &d.layers {
+        let len = d.source(layer, frame).len();
+        assert!(
+            layer.start <= layer.end && layer.end <= layer.until && layer.until <= len,
+            "{layer:?} of {len}"
+        );
+        walk(&layer.fields, len);
+    }
+    for note in &d.notes {
+        assert!(note.start <= note.end, "{note:?}");
+    }
+}
+
+#[test]
+fn real_frames_with_octets_changed_are_survived() {
+    // A small generator of our own (xorshift), so that a failure can be repeated.
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut next = move |n: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        usize::try_from(state >> 33).unwrap_or(0) % n.max(1)
+    };
+    let filter =
+        crate::Filter::new("frame contains \"zz\" || tcp.port == 1 || dns || http.host").expect("a filter");
+    for (_, capture) in captures() {
+        for _ in 0..40 {
+            let mut analysis = Analysis::new();
+            for (ms, frame) in &capture {
+                let mut frame = frame.clone();
+                // Most octets of a long payload mean nothing: the first ones are changed more often.
+                for _ in 0..next(5) {
+                    let reach = if next(3) == 0 { frame.len() } else { frame.len().min(120) };
+                    let at = next(reach);
+                    frame[at] = if next(2) == 0 { next(256) as u8 } else { frame[at] ^ (1 << next(8)) };
+                }
+                if next(6) == 0 {
+                    frame.truncate(next(frame.len() + 1));
+                }
+                let line = analysis.push(ms * 1_000_000, &frame);
+                check_ranges(&crate::walk(&frame, &line.context, Mode::ALL), &frame);
+                check_ranges(&crate::dissect_with(&frame, &line.context), &frame);
+                // A context of another frame must not break anything either.
+                check_ranges(
+                    &crate::dissect_with(&frame[..frame.len() / 2], &line.context),
+                    &frame[..frame.len() / 2],
+                );
+                filter.matches(&frame, &line.context);
+                tcpdump::line(&frame, &line.context, tcpdump::Options { verbose: true, absolute: true });
+            }
+        }
+    }
+}
