@@ -1,6 +1,6 @@
 //! The host on its test bench: a clock, one cable to a gateway that is us, and what came out of it.
 
-use core::net::{IpAddr, Ipv4Addr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::time::Duration;
 use std::collections::VecDeque;
 
@@ -14,11 +14,15 @@ use socketlab_stack::{
 use crate::wire::{self, Datagram, Frame};
 
 /// The addresses the original tool uses.
-pub(crate) const LOCAL: Ipv4Addr = Ipv4Addr::new(192, 168, 0, 1);
+const LOCAL: Ipv4Addr = Ipv4Addr::new(192, 168, 0, 1);
 const GATEWAY: Ipv4Addr = Ipv4Addr::new(192, 168, 0, 2);
 /// The far side; RFC 5737 documentation addresses.
-pub(crate) const REMOTE: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+const REMOTE: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 const PREFIX: u8 = 24;
+const LOCAL_V6: Ipv6Addr = Ipv6Addr::new(0xfd3d, 0x0a0b, 0x17d6, 0, 0, 0, 0, 1);
+const GATEWAY_V6: Ipv6Addr = Ipv6Addr::new(0xfd3d, 0x0a0b, 0x17d6, 0x8888, 0, 0, 0, 1);
+const REMOTE_V6: Ipv6Addr = Ipv6Addr::new(0xfd3d, 0xfa7b, 0xd17d, 0, 0, 0, 0, 1);
+const PREFIX_V6: u8 = 48;
 
 const HOST_MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
 const GATEWAY_MAC: [u8; 6] = [2, 0, 0, 0, 0, 2];
@@ -39,6 +43,8 @@ pub(crate) struct Seen {
 
 pub(crate) struct Bench {
     host: Host,
+    /// Which version of IP the script is about.
+    pub(crate) v6: bool,
     iface: IfaceId,
     now: Instant,
     calls: u64,
@@ -51,23 +57,40 @@ pub(crate) struct Bench {
 }
 
 impl Bench {
-    pub(crate) fn new(mtu: usize) -> Bench {
+    pub(crate) fn new(mtu: usize, v6: bool) -> Bench {
         let mut host = Host::new(HostConfig { name: "host".to_owned(), seed: 1, ..HostConfig::default() });
         let address = IpCidr { address: IpAddr::V4(LOCAL), prefix_len: PREFIX };
-        let iface = host.add_interface("eth0", MacAddr(HOST_MAC), &[address], mtu);
+        let address_v6 = IpCidr { address: IpAddr::V6(LOCAL_V6), prefix_len: PREFIX_V6 };
+        let iface = host.add_interface("eth0", MacAddr(HOST_MAC), &[address, address_v6], mtu);
+        let everywhere = IpCidr { address: IpAddr::V6(Ipv6Addr::UNSPECIFIED), prefix_len: 0 };
+        host.add_route(everywhere, Some(IpAddr::V6(GATEWAY_V6)), iface);
         let everywhere = IpCidr { address: IpAddr::V4(Ipv4Addr::UNSPECIFIED), prefix_len: 0 };
         host.add_route(everywhere, Some(IpAddr::V4(GATEWAY)), iface);
         let mut bench = Bench {
             host,
+            v6,
             iface,
-            now: START,
+            now: Instant::ZERO,
             calls: 0,
             seen: VecDeque::new(),
             completions: VecDeque::new(),
             malformed: None,
         };
         bench.drain();
+        // What an interface does when it comes up is over when the script begins.
+        while let Some(due) = bench.host.poll_timeout().filter(|due| *due < START) {
+            bench.now = bench.now.max(due);
+            bench.host.handle_timeout(bench.now);
+            bench.drain();
+        }
+        bench.now = START;
+        bench.seen.clear();
         bench
+    }
+
+    /// The host's address, and the far side's.
+    pub(crate) fn ends(&self) -> (IpAddr, IpAddr) {
+        if self.v6 { (LOCAL_V6.into(), REMOTE_V6.into()) } else { (LOCAL.into(), REMOTE.into()) }
     }
 
     /// Script time.
@@ -152,7 +175,11 @@ impl Bench {
                 let reply = wire::arp_reply(EthernetAddress(GATEWAY_MAC), GATEWAY, asker, from);
                 self.host.handle_frame(self.now, self.iface, reply);
             }
-            Ok(Frame::ArpRequest { .. } | Frame::Other) => {}
+            Ok(Frame::Solicitation { asker, from, wanted }) if wanted == GATEWAY_V6 => {
+                let reply = wire::advertisement(EthernetAddress(GATEWAY_MAC), GATEWAY_V6, asker, from);
+                self.host.handle_frame(self.now, self.iface, reply);
+            }
+            Ok(Frame::ArpRequest { .. } | Frame::Solicitation { .. } | Frame::Other) => {}
             Ok(Frame::Ip(datagram)) => self.seen.push_back(Seen { at: self.now(), datagram }),
             Err(what) => self.malformed = Some(what),
         }

@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use socketlab_stack::{Call, Failure, Fd, HostSnapshot, Ret, SockAddr};
 
-use crate::bench::{LOCAL, REMOTE};
 use crate::connection::{Stream, octets};
 use crate::constants::{MSG_DONTWAIT, MSG_PEEK, MSG_TRUNC, O_NONBLOCK, O_RDWR, constant, errno, value};
 use crate::epoll::Epoll;
@@ -21,10 +20,14 @@ pub(crate) const PORT: u16 = 8080;
 const SIOCATMARK: i64 = 0x8905;
 
 /// The program's open descriptors, by the numbers the script gives them.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Files {
     open: BTreeMap<i64, File>,
     epolls: BTreeMap<i64, Epoll>,
+    v6: bool,
+    /// What `...` stands for in bind(2), and in connect(2).
+    local: IpAddr,
+    remote: IpAddr,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -52,6 +55,11 @@ pub(crate) enum Wanted {
 type Answer = Result<i64, &'static str>;
 
 impl Files {
+    /// No descriptors yet. `ends`: the host's address and the far side's.
+    pub(crate) fn new(v6: bool, (local, remote): (IpAddr, IpAddr)) -> Files {
+        Files { open: BTreeMap::new(), epolls: BTreeMap::new(), v6, local, remote }
+    }
+
     /// The host's call for a line of the script.
     pub(crate) fn lower(
         &mut self,
@@ -62,18 +70,19 @@ impl Files {
         let args = Args { line, call };
         let wanted = match call.name.as_str() {
             "socket" => {
-                let family = if args.at(0)? == &Expr::Ellipsis { 2 } else { args.int(0)? };
-                if family != 2 {
-                    return Err(Trouble::lacking(line, "sockets other than AF_INET"));
+                let usual = if self.v6 { 10 } else { 2 };
+                let family = if args.at(0)? == &Expr::Ellipsis { usual } else { args.int(0)? };
+                if !matches!(family, 2 | 10) {
+                    return Err(Trouble::lacking(line, "sockets other than AF_INET and AF_INET6"));
                 }
                 let kind = args.int::<i32>(1)? & !(0o4000 | 0o2000000);
                 Call::Socket { family, kind, protocol: args.int(2)? }
             }
-            "bind" => Call::Bind { fd: self.fd(&args)?, addr: args.address(1, LOCAL)? },
+            "bind" => Call::Bind { fd: self.fd(&args)?, addr: args.address(1, self.local)? },
             "listen" => Call::Listen { fd: self.fd(&args)?, backlog: args.int(1)? },
             "accept" => Call::Accept { fd: self.fd(&args)?, timeout: self.timeout(&args, 0)? },
             "connect" => {
-                let addr = args.address(1, REMOTE)?;
+                let addr = args.address(1, self.remote)?;
                 Call::Connect { fd: self.fd(&args)?, addr, timeout: self.timeout(&args, 0)? }
             }
             "read" | "recv" | "recvfrom" | "readv" | "recvmsg" => {
@@ -148,7 +157,7 @@ impl Files {
             && args.int::<i64>(4).is_err();
         let stream = self.open.get(&args.int(0)?).is_some_and(|file| file.stream);
         if unconnected && !stream {
-            return Ok(Call::SendTo { fd, data, flags, addr: args.address(4, REMOTE)?, timeout });
+            return Ok(Call::SendTo { fd, data, flags, addr: args.address(4, self.remote)?, timeout });
         }
         Ok(Call::Send { fd, data, flags, timeout })
     }
@@ -447,10 +456,10 @@ impl Args<'_> {
     }
 
     /// `...`, or `{sa_family = AF_INET, sin_port = htons(8080), sin_addr = inet_addr("192.0.2.1")}`.
-    fn address(&self, index: usize, usual: Ipv4Addr) -> Result<SockAddr, Trouble> {
+    fn address(&self, index: usize, usual: IpAddr) -> Result<SockAddr, Trouble> {
         let expr = self.at(index)?;
         if expr == &Expr::Ellipsis {
-            return Ok(SockAddr::Ip(SocketAddr::new(IpAddr::V4(usual), PORT)));
+            return Ok(SockAddr::Ip(SocketAddr::new(usual, PORT)));
         }
         let port = expr.field("sin_port").and_then(value).and_then(|p| u16::try_from(p).ok());
         let address = match expr.field("sin_addr") {

@@ -14,6 +14,13 @@ pub(crate) struct Script {
     pub(crate) events: Vec<Event>,
 }
 
+impl Script {
+    /// `--ip_version=ipv6`
+    pub(crate) fn v6(&self) -> bool {
+        self.options.iter().any(|(_, key, value)| key == "ip_version" && value.as_deref() == Some("ipv6"))
+    }
+}
+
 /// One event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Event {

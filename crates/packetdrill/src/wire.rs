@@ -1,11 +1,12 @@
 //! Packets on the interpreter's side of the cable: bytes to [`Datagram`] and back.
 
-use core::net::Ipv4Addr;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use bytes::Bytes;
 use smoltcp::wire::{
     ArpOperation, ArpPacket, ArpRepr, EthernetAddress, EthernetFrame, EthernetProtocol, Icmpv4Message,
-    Icmpv4Packet, IpAddress, IpProtocol, Ipv4Packet, TcpPacket, TcpSeqNumber, UdpPacket,
+    Icmpv4Packet, Icmpv6Message, Icmpv6Packet, IpAddress, IpProtocol, Ipv4Packet, Ipv6Packet,
+    NdiscNeighborFlags, TcpPacket, TcpSeqNumber, UdpPacket,
 };
 
 use crate::packet::{Flags, TcpOption};
@@ -14,6 +15,8 @@ use crate::packet::{Flags, TcpOption};
 const ETHERNET: usize = 14;
 /// Octets of an IPv4 header without options.
 const IPV4: usize = 20;
+/// Octets of an IPv6 header.
+const IPV6: usize = 40;
 /// Octets of a TCP header without options.
 const TCP: usize = 20;
 /// Octets of a UDP header, and of an ICMP header.
@@ -28,16 +31,22 @@ pub(crate) enum Frame {
         from: Ipv4Addr,
         wanted: Ipv4Addr,
     },
+    /// The same by neighbour discovery (RFC 4861 4.3).
+    Solicitation {
+        asker: EthernetAddress,
+        from: Ipv6Addr,
+        wanted: Ipv6Addr,
+    },
     Ip(Datagram),
     /// Nothing a script can speak of, such as multicast membership.
     Other,
 }
 
-/// An IPv4 packet.
+/// An IP packet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Datagram {
-    pub(crate) source: Ipv4Addr,
-    pub(crate) destination: Ipv4Addr,
+    pub(crate) source: IpAddr,
+    pub(crate) destination: IpAddr,
     pub(crate) ttl: u8,
     /// The ECN field.
     pub(crate) ecn: u8,
@@ -97,6 +106,7 @@ pub(crate) fn parse(frame: &Bytes) -> Result<Frame, String> {
             }
         }
         EthernetProtocol::Ipv4 => ipv4(&payload),
+        EthernetProtocol::Ipv6 => ipv6(&payload, ethernet.src_addr()),
         _ => Ok(Frame::Other),
     }
 }
@@ -109,10 +119,83 @@ fn ipv4(bytes: &Bytes) -> Result<Frame, String> {
     if ip.more_frags() || ip.frag_offset() != 0 {
         return Err("a fragment, which a script cannot speak of".to_owned());
     }
-    let (source, destination) = (ip.src_addr(), ip.dst_addr());
-    let addresses = (IpAddress::Ipv4(source), IpAddress::Ipv4(destination));
     let payload = bytes.slice(usize::from(ip.header_len())..usize::from(ip.total_len()));
+    let (source, destination) = (IpAddr::V4(ip.src_addr()), IpAddr::V4(ip.dst_addr()));
     let load = match ip.next_header() {
+        IpProtocol::Icmp => {
+            let icmp = Icmpv4Packet::new_checked(payload.as_ref()).map_err(|_| "a malformed ICMP header")?;
+            if !icmp.verify_checksum() {
+                return Err("a wrong ICMP checksum".to_owned());
+            }
+            Load::Icmp {
+                kind: icmp.msg_type().into(),
+                code: icmp.msg_code(),
+                id: icmp.echo_ident(),
+                mtu: icmp.echo_seq_no(),
+                data: payload.slice(SHORT..),
+            }
+        }
+        protocol => match transport(protocol, &payload, (source.into(), destination.into()))? {
+            Some(load) => load,
+            None => return Ok(Frame::Other),
+        },
+    };
+    Ok(Frame::Ip(Datagram { source, destination, ttl: ip.hop_limit(), ecn: ip.ecn(), load }))
+}
+
+fn ipv6(bytes: &Bytes, asker: EthernetAddress) -> Result<Frame, String> {
+    let ip = Ipv6Packet::new_checked(bytes.as_ref()).map_err(|_| "a malformed IPv6 header")?;
+    let payload = bytes.slice(IPV6..ip.total_len());
+    let (from, to) = (ip.src_addr(), ip.dst_addr());
+    let (source, destination) = (IpAddr::V6(from), IpAddr::V6(to));
+    let load = match ip.next_header() {
+        IpProtocol::Ipv6Frag => return Err("a fragment, which a script cannot speak of".to_owned()),
+        IpProtocol::Icmpv6 => {
+            let icmp =
+                Icmpv6Packet::new_checked(payload.as_ref()).map_err(|_| "a malformed ICMPv6 header")?;
+            if !icmp.verify_checksum(&from, &to) {
+                return Err("a wrong ICMPv6 checksum".to_owned());
+            }
+            match icmp.msg_type() {
+                Icmpv6Message::NeighborSolicit => {
+                    return Ok(Frame::Solicitation { asker, from, wanted: icmp.target_addr() });
+                }
+                Icmpv6Message::DstUnreachable
+                | Icmpv6Message::PktTooBig
+                | Icmpv6Message::TimeExceeded
+                | Icmpv6Message::ParamProblem
+                | Icmpv6Message::EchoRequest
+                | Icmpv6Message::EchoReply => {}
+                _ => return Ok(Frame::Other),
+            }
+            let half = |at: usize| match payload.get(at..at + 2) {
+                Some([a, b]) => u16::from_be_bytes([*a, *b]),
+                _ => 0,
+            };
+            Load::Icmp {
+                kind: icmp.msg_type().into(),
+                code: icmp.msg_code(),
+                id: half(4),
+                mtu: half(6),
+                data: payload.slice(SHORT.min(payload.len())..),
+            }
+        }
+        protocol => match transport(protocol, &payload, (source.into(), destination.into()))? {
+            Some(load) => load,
+            None => return Ok(Frame::Other),
+        },
+    };
+    let ecn = ip.traffic_class() & 3;
+    Ok(Frame::Ip(Datagram { source, destination, ttl: ip.hop_limit(), ecn, load }))
+}
+
+/// TCP or UDP; none for another protocol.
+fn transport(
+    protocol: IpProtocol,
+    payload: &Bytes,
+    addresses: (IpAddress, IpAddress),
+) -> Result<Option<Load>, String> {
+    Ok(Some(match protocol {
         IpProtocol::Tcp => {
             let tcp = TcpPacket::new_checked(payload.as_ref()).map_err(|_| "a malformed TCP header")?;
             if !tcp.verify_checksum(&addresses.0, &addresses.1) {
@@ -147,22 +230,8 @@ fn ipv4(bytes: &Bytes) -> Result<Frame, String> {
             let data = payload.slice(SHORT..usize::from(udp.len()));
             Load::Udp { source: udp.src_port(), destination: udp.dst_port(), data }
         }
-        IpProtocol::Icmp => {
-            let icmp = Icmpv4Packet::new_checked(payload.as_ref()).map_err(|_| "a malformed ICMP header")?;
-            if !icmp.verify_checksum() {
-                return Err("a wrong ICMP checksum".to_owned());
-            }
-            Load::Icmp {
-                kind: icmp.msg_type().into(),
-                code: icmp.msg_code(),
-                id: icmp.echo_ident(),
-                mtu: icmp.echo_seq_no(),
-                data: payload.slice(SHORT..),
-            }
-        }
-        _ => return Ok(Frame::Other),
-    };
-    Ok(Frame::Ip(Datagram { source, destination, ttl: ip.hop_limit(), ecn: ip.ecn(), load }))
+        _ => return Ok(None),
+    }))
 }
 
 /// smoltcp keeps sequence numbers signed; the bits are the same.
@@ -244,7 +313,8 @@ pub(crate) fn emit_options(options: &[TcpOption]) -> Vec<u8> {
 
 /// The frame that carries `datagram` from one station to the other.
 pub(crate) fn emit(from: EthernetAddress, to: EthernetAddress, datagram: &Datagram) -> Bytes {
-    let addresses = (IpAddress::Ipv4(datagram.source), IpAddress::Ipv4(datagram.destination));
+    let addresses = (IpAddress::from(datagram.source), IpAddress::from(datagram.destination));
+    let v6 = datagram.source.is_ipv6();
     let (protocol, payload) = match &datagram.load {
         Load::Tcp(segment) => (IpProtocol::Tcp, tcp(segment, addresses)),
         Load::Udp { source, destination, data } => {
@@ -265,34 +335,59 @@ pub(crate) fn emit(from: EthernetAddress, to: EthernetAddress, datagram: &Datagr
             icmp.set_msg_code(*code);
             icmp.set_echo_ident(*id);
             icmp.set_echo_seq_no(*mtu);
-            icmp.fill_checksum();
-            (IpProtocol::Icmp, bytes)
+            match (datagram.source, datagram.destination) {
+                (IpAddr::V6(source), IpAddr::V6(destination)) => {
+                    Icmpv6Packet::new_unchecked(&mut bytes[..]).fill_checksum(&source, &destination);
+                    (IpProtocol::Icmpv6, bytes)
+                }
+                _ => {
+                    icmp.fill_checksum();
+                    (IpProtocol::Icmp, bytes)
+                }
+            }
         }
     };
     let mut bytes = vec![0; ETHERNET];
     let mut ethernet = EthernetFrame::new_unchecked(&mut bytes[..]);
     ethernet.set_src_addr(from);
     ethernet.set_dst_addr(to);
-    ethernet.set_ethertype(EthernetProtocol::Ipv4);
+    ethernet.set_ethertype(if v6 { EthernetProtocol::Ipv6 } else { EthernetProtocol::Ipv4 });
     bytes.extend(ip_header(datagram, protocol, payload.len()));
     bytes.extend(payload);
     bytes.into()
 }
 
 fn ip_header(datagram: &Datagram, protocol: IpProtocol, payload: usize) -> Vec<u8> {
-    let mut bytes = vec![0; IPV4];
-    let mut ip = Ipv4Packet::new_unchecked(&mut bytes[..]);
-    ip.set_version(4);
-    ip.set_header_len(20);
-    ip.set_total_len(u16::try_from(IPV4 + payload).unwrap_or(u16::MAX));
-    ip.set_dont_frag(true);
-    ip.set_hop_limit(datagram.ttl);
-    ip.set_ecn(datagram.ecn);
-    ip.set_next_header(protocol);
-    ip.set_src_addr(datagram.source);
-    ip.set_dst_addr(datagram.destination);
-    ip.fill_checksum();
-    bytes
+    match (datagram.source, datagram.destination) {
+        (IpAddr::V4(source), IpAddr::V4(destination)) => {
+            let mut bytes = vec![0; IPV4];
+            let mut ip = Ipv4Packet::new_unchecked(&mut bytes[..]);
+            ip.set_version(4);
+            ip.set_header_len(20);
+            ip.set_total_len(u16::try_from(IPV4 + payload).unwrap_or(u16::MAX));
+            ip.set_dont_frag(true);
+            ip.set_hop_limit(datagram.ttl);
+            ip.set_ecn(datagram.ecn);
+            ip.set_next_header(protocol);
+            ip.set_src_addr(source);
+            ip.set_dst_addr(destination);
+            ip.fill_checksum();
+            bytes
+        }
+        (IpAddr::V6(source), IpAddr::V6(destination)) => {
+            let mut bytes = vec![0; IPV6];
+            let mut ip = Ipv6Packet::new_unchecked(&mut bytes[..]);
+            ip.set_version(6);
+            ip.set_traffic_class(datagram.ecn);
+            ip.set_payload_len(u16::try_from(payload).unwrap_or(u16::MAX));
+            ip.set_hop_limit(datagram.ttl);
+            ip.set_next_header(protocol);
+            ip.set_src_addr(source);
+            ip.set_dst_addr(destination);
+            bytes
+        }
+        _ => Vec::new(),
+    }
 }
 
 fn tcp(segment: &RawSegment, addresses: (IpAddress, IpAddress)) -> Vec<u8> {
@@ -351,7 +446,7 @@ pub(crate) fn arp_reply(
 }
 
 /// What an ICMP error carries: the IP header of the packet it is about and eight octets more (RFC 792).
-pub(crate) fn quote(source: Ipv4Addr, destination: Ipv4Addr, head: QuotedHead) -> Bytes {
+pub(crate) fn quote(source: IpAddr, destination: IpAddr, head: QuotedHead) -> Bytes {
     let (protocol, eight, payload) = match head {
         QuotedHead::Tcp { source, destination, seq } => {
             let mut eight = [source.to_be_bytes(), destination.to_be_bytes()].concat();
@@ -370,12 +465,49 @@ pub(crate) fn quote(source: Ipv4Addr, destination: Ipv4Addr, head: QuotedHead) -
     bytes.into()
 }
 
+/// The answer to a neighbour solicitation: `wanted` is at `here` (RFC 4861 4.4).
+pub(crate) fn advertisement(
+    here: EthernetAddress,
+    wanted: Ipv6Addr,
+    asker: EthernetAddress,
+    from: Ipv6Addr,
+) -> Bytes {
+    // Header, target, and the option with our station's address.
+    let mut load = vec![0; 24];
+    load.extend([2, 1]);
+    load.extend(here.0);
+    let mut icmp = Icmpv6Packet::new_unchecked(&mut load[..]);
+    icmp.set_msg_type(Icmpv6Message::NeighborAdvert);
+    icmp.set_msg_code(0);
+    icmp.set_neighbor_flags(NdiscNeighborFlags::SOLICITED | NdiscNeighborFlags::OVERRIDE);
+    icmp.set_target_addr(wanted);
+    icmp.fill_checksum(&wanted, &from);
+    let datagram = Datagram {
+        source: wanted.into(),
+        destination: from.into(),
+        ttl: 255,
+        ecn: 0,
+        load: Load::Udp { source: 0, destination: 0, data: Bytes::new() },
+    };
+    let mut bytes = vec![0; ETHERNET];
+    let mut ethernet = EthernetFrame::new_unchecked(&mut bytes[..]);
+    ethernet.set_src_addr(here);
+    ethernet.set_dst_addr(asker);
+    ethernet.set_ethertype(EthernetProtocol::Ipv6);
+    bytes.extend(ip_header(&datagram, IpProtocol::Icmpv6, load.len()));
+    bytes.extend(load);
+    bytes.into()
+}
+
 /// Reads what an ICMP error is about.
 pub(crate) fn parse_quote(data: &Bytes) -> Option<QuotedHead> {
-    let ip = Ipv4Packet::new_unchecked(data.as_ref());
-    let eight = data.get(IPV4..IPV4 + 8)?;
+    let (protocol, len) = match data.first()? >> 4 {
+        4 => (IpProtocol::from(*data.get(9)?), IPV4),
+        _ => (IpProtocol::from(*data.get(6)?), IPV6),
+    };
+    let eight = data.get(len..len + 8)?;
     let half = |i: usize| u16::from_be_bytes([eight[i], eight[i + 1]]);
-    match ip.next_header() {
+    match protocol {
         IpProtocol::Tcp => Some(QuotedHead::Tcp {
             source: half(0),
             destination: half(2),

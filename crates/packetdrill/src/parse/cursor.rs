@@ -8,11 +8,13 @@ use crate::Trouble;
 pub(super) struct Cursor<'a> {
     rest: &'a str,
     line: usize,
+    /// The script is about IPv6: ICMP names mean ICMPv6's numbers.
+    pub(super) v6: bool,
 }
 
 impl<'a> Cursor<'a> {
     pub(super) fn new(text: &'a str) -> Cursor<'a> {
-        Cursor { rest: text, line: 1 }
+        Cursor { rest: text, line: 1, v6: false }
     }
 
     pub(super) fn line(&self) -> usize {

@@ -31,6 +31,7 @@ pub(crate) fn parse(text: &str) -> Result<Script, Trouble> {
         script.options.push((line, key.to_owned(), value));
         cursor.skip_blank()?;
     }
+    cursor.v6 = script.v6();
     while cursor.peek().is_some() {
         script.events.push(event(&mut cursor)?);
         cursor.skip_blank()?;

@@ -45,7 +45,7 @@ fn ip_info(cursor: &mut Cursor<'_>) -> Result<(Option<u8>, Option<u8>), Trouble>
     };
     loop {
         match cursor.word()? {
-            "ttl" => ttl = Some(cursor.number("a time to live")?),
+            "ttl" | "hlim" => ttl = Some(cursor.number("a time to live")?),
             "noecn" => ecn = Some(0),
             "ect1" => ecn = Some(1),
             "ect0" => ecn = Some(2),
@@ -74,6 +74,9 @@ fn ports(cursor: &mut Cursor<'_>) -> Result<Option<(u16, u16)>, Trouble> {
 fn segment(cursor: &mut Cursor<'_>) -> Result<Segment, Trouble> {
     let mut segment = Segment { flags: flags(cursor)?, options: Some(Vec::new()), ..Segment::default() };
     (segment.seq, segment.len) = sequence_range(cursor)?;
+    if cursor.at("!") {
+        return Err(cursor.lacking("absolute sequence numbers"));
+    }
     loop {
         match cursor.peek_word()? {
             "ack" => {
@@ -98,6 +101,9 @@ fn segment(cursor: &mut Cursor<'_>) -> Result<Segment, Trouble> {
         } else {
             Some(options(cursor)?)
         };
+    }
+    if cursor.at("/udp") {
+        return Err(cursor.lacking("TCP over UDP"));
     }
     Ok(segment)
 }
@@ -194,6 +200,12 @@ fn sack(cursor: &mut Cursor<'_>) -> Result<TcpOption, Trouble> {
 fn icmp(cursor: &mut Cursor<'_>) -> Result<Icmp, Trouble> {
     let name = cursor.word()?;
     let kind = match name {
+        "unreachable" if cursor.v6 => 1,
+        "packet_too_big" if cursor.v6 => 2,
+        "time_exceeded" if cursor.v6 => 3,
+        "parameter_problem" if cursor.v6 => 4,
+        "echo_request" if cursor.v6 => 128,
+        "echo_reply" if cursor.v6 => 129,
         "echo_reply" => 0,
         "unreachable" => 3,
         "source_quench" => 4,
@@ -217,7 +229,8 @@ fn icmp(cursor: &mut Cursor<'_>) -> Result<Icmp, Trouble> {
             // Letters: a code. Digits: the next event's time.
             word if word.starts_with(|c: char| c.is_ascii_alphabetic()) => {
                 cursor.word()?;
-                icmp.code = code(word).ok_or_else(|| cursor.lacking(format!("the ICMP code {word}")))?;
+                icmp.code =
+                    code(word, cursor.v6).ok_or_else(|| cursor.lacking(format!("the ICMP code {word}")))?;
             }
             _ => break,
         }
@@ -239,9 +252,20 @@ fn icmp(cursor: &mut Cursor<'_>) -> Result<Icmp, Trouble> {
 }
 
 /// RFC 792, RFC 1122 3.2.2.1 and RFC 1812 5.2.7.1.
-fn code(name: &str) -> Option<u8> {
+fn code(name: &str, v6: bool) -> Option<u8> {
     if let Some(number) = name.strip_prefix("code_") {
         return number.parse().ok();
+    }
+    if v6 {
+        // RFC 4443 3.
+        return Some(match name {
+            "no_route" | "exceeded_hop_limit" | "header_field" => 0,
+            "admin_prohibited" | "exceeded_frag_time" | "unknown_next_header" => 1,
+            "not_neighbour" | "unknown_option" => 2,
+            "address_unreachable" => 3,
+            "port_unreachable" => 4,
+            _ => return None,
+        });
     }
     Some(match name {
         "net_unreachable" | "ttl_exceeded_in_transit" => 0,

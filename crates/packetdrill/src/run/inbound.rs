@@ -1,12 +1,11 @@
 //! The far side's packets: from the script's terms to bytes.
 
-use core::net::Ipv4Addr;
+use core::net::IpAddr;
 
 use bytes::Bytes;
 
 use super::{Run, TTL, index_of};
 use crate::Trouble;
-use crate::bench::{LOCAL, REMOTE};
 use crate::call::PORT;
 use crate::connection::{Stream, octets};
 use crate::packet::{Body, Icmp, Packet, Quoted, Segment, TcpOption};
@@ -16,20 +15,21 @@ impl Run<'_> {
     pub(super) fn inbound(&mut self, line: usize, packet: &Packet) -> Result<(), Trouble> {
         let ttl = packet.ttl.unwrap_or(TTL);
         let ecn = packet.ecn.unwrap_or(0);
-        let datagram = |source: Ipv4Addr, load| Datagram { source, destination: LOCAL, ttl, ecn, load };
+        let (local, remote) = self.bench.ends();
+        let datagram = |source: IpAddr, load| Datagram { source, destination: local, ttl, ecn, load };
         let datagram = match &packet.body {
             Body::Tcp(segment) => {
                 let segment = self.raw_segment(line, segment, packet.ports)?;
-                datagram(REMOTE, Load::Tcp(segment))
+                datagram(remote, Load::Tcp(segment))
             }
             Body::Udp(len) => {
                 if let Some((source, destination)) = packet.ports {
                     self.udp = (destination, source);
                 }
                 let data = Bytes::from(octets(Stream::Received, 0, *len));
-                datagram(REMOTE, Load::Udp { source: self.udp.1, destination: self.udp.0, data })
+                datagram(remote, Load::Udp { source: self.udp.1, destination: self.udp.0, data })
             }
-            Body::Icmp(icmp) => datagram(REMOTE, self.raw_icmp(line, icmp)?),
+            Body::Icmp(icmp) => datagram(remote, self.raw_icmp(line, icmp)?),
         };
         self.bench.inject(&datagram);
         Ok(())
@@ -97,6 +97,7 @@ impl Run<'_> {
     }
 
     fn raw_icmp(&self, line: usize, icmp: &Icmp) -> Result<Load, Trouble> {
+        let (local, remote) = self.bench.ends();
         let head = match icmp.quoted {
             Some(Quoted::Tcp { seq }) => {
                 let Some(connection) = self.current.map(|i| &self.connections[i]) else {
@@ -120,7 +121,7 @@ impl Run<'_> {
             code: icmp.code,
             id: icmp.id.unwrap_or(0),
             mtu: icmp.mtu.unwrap_or(0),
-            data: head.map(|head| wire::quote(LOCAL, REMOTE, head)).unwrap_or_default(),
+            data: head.map(|head| wire::quote(local, remote, head)).unwrap_or_default(),
         })
     }
 }

@@ -94,13 +94,15 @@ struct Pending {
 
 impl<'a> Run<'a> {
     fn new(script: &Script, how: Comparison, read: shell::Read<'a>) -> Result<Run<'a>, Trouble> {
+        let bench = Bench::new(MTU, script.v6());
+        let ends = bench.ends();
         let mut run = Run {
             read,
-            bench: Bench::new(MTU),
+            bench,
             how,
             tolerance: if how == Comparison::Loose { LOOSE_TOLERANCE } else { TOLERANCE },
             timestamp_tick: None,
-            files: Files::default(),
+            files: Files::new(script.v6(), ends),
             code: Code::default(),
             connections: Vec::new(),
             current: None,
@@ -126,12 +128,12 @@ impl<'a> Run<'a> {
                 if !(68..=65_535).contains(&mtu) {
                     return Err(Trouble::wrong(line, "an MTU is 68 to 65535 octets"));
                 }
-                self.bench = Bench::new(mtu);
+                self.bench = Bench::new(mtu, self.bench.v6);
             }
             "tcp_ts_tick_usecs" => {
                 self.timestamp_tick = Some(Duration::from_micros(number()?)).filter(|tick| !tick.is_zero());
             }
-            "ip_version" if text == "ipv4" => {}
+            "ip_version" if matches!(text, "ipv4" | "ipv6") => {}
             // Of interest to a live kernel only, or done here in any case.
             "tolerance" | "strict_segments" | "define" | "init_scripts" => {}
             "tolerance_percent" | "speed" | "non_fatal" | "tcp_ts_ecr_scaled" | "verbose" => {}

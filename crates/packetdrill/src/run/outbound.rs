@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use super::{LOOKAHEAD, LOOSE_ACK, PATIENCE, Run, follows, index_of, seconds, timestamp};
-use crate::bench::{REMOTE, Seen};
+use crate::bench::Seen;
 use crate::compare::compare;
 use crate::connection::{Stream, octets};
 use crate::packet::{Body, Flags, Icmp, Packet, Quoted, Segment, TcpOption};
@@ -115,7 +115,7 @@ impl Run<'_> {
 
     /// The packet in the script's terms.
     fn translate(&mut self, datagram: &Datagram, expected: Option<&Packet>) -> Result<Packet, String> {
-        if datagram.destination != REMOTE {
+        if datagram.destination != self.bench.ends().1 {
             return Err(format!("a packet to {}", datagram.destination));
         }
         let packet = |ports, body| Packet { ports, ttl: Some(datagram.ttl), ecn: Some(datagram.ecn), body };
@@ -133,12 +133,13 @@ impl Run<'_> {
                 Ok(packet(named.then_some((*source, *destination)), Body::Udp(data.len())))
             }
             Load::Icmp { kind, code, id, mtu, data } => {
-                let quoted =
-                    match wire::parse_quote(data).filter(|_| *kind == 3 || *kind == 11 || *kind == 12) {
-                        Some(QuotedHead::Udp { len, .. }) => Some(Quoted::Udp { len: usize::from(len) }),
-                        Some(QuotedHead::Tcp { seq, .. }) => Some(Quoted::Tcp { seq }),
-                        None => None,
-                    };
+                let quoted = match wire::parse_quote(data)
+                    .filter(|_| matches!((self.bench.v6, *kind), (false, 3 | 11 | 12) | (true, 1..=4)))
+                {
+                    Some(QuotedHead::Udp { len, .. }) => Some(Quoted::Udp { len: usize::from(len) }),
+                    Some(QuotedHead::Tcp { seq, .. }) => Some(Quoted::Tcp { seq }),
+                    None => None,
+                };
                 Ok(packet(
                     None,
                     Body::Icmp(Icmp { kind: *kind, code: *code, mtu: Some(*mtu), id: Some(*id), quoted }),

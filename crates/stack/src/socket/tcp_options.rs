@@ -95,7 +95,13 @@ pub(super) fn write(now: Instant, socket: &mut Socket, name: i32, value: &Bytes)
     let seconds = Duration::from_secs(u64::try_from(int).unwrap_or(0));
     let natural = || u32::try_from(int).map_err(|_| Errno::EINVAL);
     match name {
-        1 => settings.nodelay = int != 0,
+        1 => {
+            settings.nodelay = int != 0;
+            // Linux `__tcp_sock_set_nodelay`: what was held back goes now, corked or not.
+            if let Some(tcb) = socket.tcb_mut().filter(|_| int != 0) {
+                tcb.push(now);
+            }
+        }
         2 => match int {
             0 => settings.max_segment = None,
             88..=32_767 => settings.max_segment = Some(int as u16),

@@ -142,6 +142,7 @@ impl Tcb {
         self.loss.resent_since = None;
         self.loss.high_seq = self.snd_nxt;
         self.init_window(now);
+        self.acks.last_data.get_or_insert(now);
         if self.params.settings.keepalive {
             self.keep_timer = Some(now + self.params.keep_idle());
         }

@@ -305,15 +305,37 @@ impl Tcb {
         {
             self.congestion.after_idle(now, now - at, self.rtt.rto());
         }
-        let taken = data.len().min(self.send_room());
-        self.send_queue.push(data.slice(..taken));
-        if urgent && taken == data.len() {
-            self.mark_urgent();
-        }
-        if taken > 0 {
+        let mut taken = 0;
+        loop {
+            let part = (data.len() - taken).min(self.send_room()).min(self.room_below_mark());
+            if part == 0 {
+                break;
+            }
+            self.send_queue.push(data.slice(taken..taken + part));
+            taken += part;
+            if urgent && taken == data.len() {
+                self.mark_urgent();
+            }
             self.output(now);
         }
+        self.more = false;
         taken
+    }
+
+    /// `TCP_NOTSENT_LOWAT`: as long as so much was never sent, no new buffer is begun; the last one is filled up (Linux
+    /// `sk_stream_memory_free`).
+    fn room_below_mark(&self) -> usize {
+        let low = self.params.settings.notsent_lowat.unwrap_or(self.params.sysctl.tcp_notsent_lowat);
+        if low == u32::MAX {
+            return usize::MAX;
+        }
+        let mss = self.mss();
+        let buffer = ((self.max_window / 2).min(65_535) / mss).max(1) * mss;
+        let (unsent, filled) = (self.unsent(), self.unsent() % buffer);
+        if unsent >= low && filled == 0 {
+            return 0;
+        }
+        (buffer - filled) as usize
     }
 
     /// Free octets in the send buffer.

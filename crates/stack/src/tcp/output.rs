@@ -16,6 +16,8 @@ use crate::time::Instant;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Push {
     Normal,
+    /// The program has set `TCP_NODELAY`: what Nagle's rule or `TCP_CORK` held back goes once.
+    Once,
     /// A tail loss probe: one segment, whatever the congestion window and Nagle's rule say.
     Probe,
 }
@@ -59,6 +61,14 @@ impl Tcb {
             self.send_ack(now);
         }
         self.set_send_timers(now);
+    }
+
+    /// As [`Tcb::output`], past Nagle's rule and `TCP_CORK`.
+    pub(crate) fn push(&mut self, now: Instant) {
+        if self.synchronized() && self.state != TcpState::TimeWait {
+            while self.send_next(now, Push::Once) {}
+            self.set_send_timers(now);
+        }
     }
 
     /// New data, as far as windows and Nagle's rule allow (Linux `tcp_write_xmit`).
@@ -117,12 +127,12 @@ impl Tcb {
         if (self.snd_nxt + len + u32::from(fin)).gt(self.snd_una + self.snd_wnd) {
             return false;
         }
-        if push == Push::Normal {
+        if push != Push::Probe {
             if self.board.in_flight() >= self.congestion.cwnd {
                 return false;
             }
             // RFC 1122 4.2.3.4 with Minshall's change: one small segment in flight holds back the next one.
-            if len < size && !fin && self.snd_up.is_none() {
+            if len < size && !fin && self.snd_up.is_none() && push == Push::Normal {
                 let small_in_flight = self.small_end.is_some_and(|end| end.gt(self.snd_una));
                 let held = self.params.settings.cork || self.more;
                 if held || !self.params.settings.nodelay && small_in_flight {
