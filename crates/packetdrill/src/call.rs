@@ -8,7 +8,9 @@ use bytes::Bytes;
 use socketlab_stack::{Call, Failure, Fd, HostSnapshot, Ret, SockAddr};
 
 use crate::connection::{Stream, octets};
-use crate::constants::{MSG_DONTWAIT, MSG_PEEK, MSG_TRUNC, O_NONBLOCK, O_RDWR, constant, errno, value};
+use crate::constants::{
+    MSG_DONTWAIT, MSG_OOB, MSG_PEEK, MSG_TRUNC, O_NONBLOCK, O_RDWR, constant, errno, value,
+};
 use crate::epoll::Epoll;
 use crate::script::{Expr, SystemCall};
 use crate::{Comparison, Trouble};
@@ -38,6 +40,8 @@ struct File {
     /// Octets of the stream written and read so far.
     written: u64,
     read: u64,
+    /// An urgent octet was read out of band: the stream goes on without it.
+    urgent: bool,
 }
 
 /// What a line of the script asks for.
@@ -280,7 +284,10 @@ impl Files {
                 let kind: i64 = if args.call.name == "socket" { args.int(1)? } else { 1 };
                 let nonblocking = args.call.name == "socket" && kind & O_NONBLOCK != 0;
                 let stream = kind & 0xf == 1;
-                self.open.insert(number, File { fd: *fd, stream, nonblocking, written: 0, read: 0 });
+                self.open.insert(
+                    number,
+                    File { fd: *fd, stream, nonblocking, written: 0, read: 0, urgent: false },
+                );
                 Ok(number)
             }
             Ret::Len(mark) if args.call.name == "ioctl" => {
@@ -323,8 +330,18 @@ impl Files {
         let (_, flags) = args.lengths()?;
         let fd: i64 = args.int(0)?;
         let Some(file) = self.open.get_mut(&fd) else { return Ok(0) };
-        let from = if file.stream { file.read } else { 0 };
-        if flags & MSG_TRUNC == 0 && data.as_ref() != octets(Stream::Received, from, data.len()) {
+        if flags & MSG_OOB != 0 {
+            file.urgent = true;
+            return Ok(i64::try_from(data.len()).unwrap_or(i64::MAX));
+        }
+        let mut from = if file.stream { file.read } else { 0 };
+        let expected = |from| octets(Stream::Received, from, data.len());
+        if file.urgent && data.as_ref() != expected(from) {
+            file.urgent = false;
+            from += 1;
+            file.read += 1;
+        }
+        if flags & MSG_TRUNC == 0 && data.as_ref() != expected(from) {
             return Err(Trouble::wrong(args.line, "the octets read are not those that were sent"));
         }
         if flags & MSG_PEEK == 0 {

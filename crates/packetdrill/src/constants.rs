@@ -111,6 +111,7 @@ const CONSTANTS: &[(&str, i64)] = &[
 
 pub(crate) const O_RDWR: i64 = 2;
 pub(crate) const O_NONBLOCK: i64 = 0o4000;
+pub(crate) const MSG_OOB: i32 = 1;
 pub(crate) const MSG_PEEK: i32 = 2;
 pub(crate) const MSG_TRUNC: i32 = 0x20;
 pub(crate) const MSG_DONTWAIT: i32 = 0x40;

@@ -69,6 +69,8 @@ pub(crate) type Read<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// Understands the commands of one pair of back-quotes, or says which one it does not.
 pub(crate) fn run(line: usize, text: &str, bench: &mut Bench, read: Read<'_>) -> Result<(), Trouble> {
+    // A backslash at its end carries a line on.
+    let text = text.replace("\\\n", " ");
     for (offset, command) in text.lines().enumerate() {
         let command = command.trim();
         let words: Vec<&str> = command.split_whitespace().collect();
@@ -83,9 +85,8 @@ pub(crate) fn run(line: usize, text: &str, bench: &mut Bench, read: Read<'_>) ->
                 None if first.ends_with("/defaults.sh") => {}
                 None => return Err(Trouble::lacking(line + offset, format!("the file {first}"))),
             },
-            [first, settings @ ..] if first.ends_with("/set_sysctls.py") => {
-                for setting in settings {
-                    let Some((name, value)) = setting.split_once('=') else { continue };
+            [first, ..] if first.ends_with("/set_sysctls.py") => {
+                for (name, value) in assignments(command.trim_start_matches(first)) {
                     let name = name.trim_start_matches("/proc/sys/").replace('/', ".");
                     self::setting(line + offset, bench, &name, &value.replace(',', " "))?;
                 }
@@ -145,6 +146,21 @@ fn assignments(command: &str) -> Vec<(&str, &str)> {
 fn setting(line: usize, bench: &mut Bench, name: &str, value: &str) -> Result<(), Trouble> {
     let (name, value) = (&*name.replace('/', "."), &*calculated(value));
     if bench.set_sysctl(name, value) {
+        return Ok(());
+    }
+    // FreeBSD's names for what Linux has, too.
+    let number = value.parse::<u64>().unwrap_or(0);
+    let seconds = (number / 1000).to_string();
+    let same: &[(&str, &str)] = match name {
+        "net.inet.tcp.sack.enable" => &[("tcp_sack", value)],
+        "net.inet.tcp.rfc1323" => &[("tcp_timestamps", value), ("tcp_window_scaling", value)],
+        "net.inet.tcp.ecn.enable" if number <= 2 => &[("tcp_ecn", value)],
+        "net.inet.tcp.keepidle" => &[("tcp_keepalive_time", &seconds)],
+        "net.inet.tcp.keepintvl" => &[("tcp_keepalive_intvl", &seconds)],
+        "net.inet.tcp.keepcnt" => &[("tcp_keepalive_probes", value)],
+        _ => &[],
+    };
+    if !same.is_empty() && same.iter().all(|(name, value)| bench.set_sysctl(name, value)) {
         return Ok(());
     }
     match SETTINGS.iter().find(|(n, _)| *n == name) {

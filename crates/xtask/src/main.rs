@@ -23,6 +23,7 @@ cargo xtask COMMAND
   dist             build the one binary with the page inside: target/release/socketlab
   screenshots      take the pictures of the README with headless Chromium
   measure          print sizes and times: wasm, load to interactive, Run to first output
+  bench [CASE]...  the stack beside smoltcp's, the same work in the same run: memory, bulk, hosts, sockets, clone
   bless            rewrite expected outputs; read the diff afterwards
 ";
 
@@ -45,6 +46,7 @@ fn main() -> Result<()> {
         "dist" => page::dist(),
         "screenshots" => page::probe("screenshots", rest),
         "measure" => page::probe("measure", rest),
+        "bench" => test::bench(rest),
         "bless" => test::bless(),
         "help" | "--help" | "-h" => {
             print!("{HELP}");

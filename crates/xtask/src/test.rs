@@ -250,3 +250,8 @@ pub(crate) fn bless() -> Result<()> {
     run(command("cargo").args(["test", "--no-fail-fast"]).env("SOCKETLAB_BLESS", "1"))?;
     run(command("git").args(["status", "--short"]))
 }
+
+/// `cargo xtask bench`: the stack's benchmark beside smoltcp's; it prints, and holds nothing.
+pub(crate) fn bench(cases: &[String]) -> Result<()> {
+    run(command("cargo").args(["bench", "-p", "socketlab-stack", "--bench", "engine", "--"]).args(cases))
+}

@@ -2,6 +2,7 @@
 
 use core::net::SocketAddr;
 use core::time::Duration;
+use std::sync::Arc;
 
 use crate::addr::SockAddr;
 use crate::call::{Call, CallId, Fd, Outcome, Pid, Ret};
@@ -180,7 +181,7 @@ impl Host {
         if raw {
             // raw(7): the place of the port shows the protocol.
             socket.local = Some(SocketAddr::new(socket.any(), u16::try_from(protocol).unwrap_or(0)));
-            socket.options.ip.header_included = protocol == i32::from(protocol::RAW);
+            Arc::make_mut(&mut socket.options).ip.header_included = protocol == i32::from(protocol::RAW);
         }
         let id = self.sockets.insert(socket);
         if raw {

@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use super::names::own_if_unspecified;
 use super::wait::{Attempt, Pending};
-use super::{Body, Listener, Phase};
+use super::{Body, Phase};
 use crate::addr::{SockAddr, endpoint, with_port, zone};
 use crate::call::Ret;
 use crate::errno::{Cause, Errno, Failure};
@@ -49,7 +49,7 @@ impl Host {
                 });
                 if let Some(tcp) = self.sockets.get_mut(id).and_then(|socket| socket.tcp_mut()) {
                     tcp.tcb = None;
-                    tcp.listener = Some(Listener::default());
+                    tcp.listener = Some(Box::default());
                 }
             }
             _ => return Err(Errno::EINVAL.into()),

@@ -1,6 +1,7 @@
 //! The options of ip(7) and ipv6(7), and `SO_BINDTODEVICE`: values, limits and errors as Linux has them.
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -221,7 +222,7 @@ impl Host {
             name => Some(self.iface_named(name).ok_or(Errno::ENODEV)?),
         };
         let socket = self.sockets.get_mut(id).ok_or(Errno::EBADF)?;
-        socket.options.ip.device = device;
+        Arc::make_mut(&mut socket.options).ip.device = device;
         Ok(())
     }
 
@@ -260,7 +261,8 @@ impl Host {
             (Ok(Some(iface)), none) => (Some(iface), (!none).then_some(address)),
         };
         let socket = self.sockets.get_mut(id).ok_or(Errno::EBADF)?;
-        (socket.options.ip.group_iface[0], socket.options.ip.group_source) = (iface, source);
+        let ip = &mut Arc::make_mut(&mut socket.options).ip;
+        (ip.group_iface[0], ip.group_source) = (iface, source);
         Ok(())
     }
 
@@ -325,7 +327,7 @@ impl Host {
     ) -> Result<(), Failure> {
         let iface = iface.ok_or(Failure::Errno(Errno::ENODEV, Cause::NoRoute { to: group }))?;
         let socket = self.sockets.get_mut(id).ok_or(Errno::EBADF)?;
-        let list = &mut socket.options.ip.memberships;
+        let list = &mut Arc::make_mut(&mut socket.options).ip.memberships;
         let at = list.iter().position(|entry| *entry == (iface, group));
         match (join, at) {
             (true, Some(_)) => return Err(Errno::EADDRINUSE.into()),
@@ -349,7 +351,7 @@ impl Host {
     /// A socket is closed: it listens to no group any more.
     pub(crate) fn leave_groups(&mut self, now: Instant, id: SocketId) {
         let Some(socket) = self.sockets.get_mut(id) else { return };
-        for (iface, group) in core::mem::take(&mut socket.options.ip.memberships) {
+        for (iface, group) in core::mem::take(&mut Arc::make_mut(&mut socket.options).ip.memberships) {
             self.leave_group(now, iface, group);
         }
     }
@@ -365,7 +367,7 @@ fn write(
     let stream = socket.is_tcp();
     let raw = matches!(socket.body, Body::Raw(_));
     let named = socket.local.is_some();
-    let options = &mut socket.options;
+    let options = Arc::make_mut(&mut socket.options);
     let ip = &mut options.ip;
     match (level, name) {
         (SOL_RAW, 1) if raw => {

@@ -21,6 +21,8 @@ mod wait;
 use core::net::{IpAddr, SocketAddr};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 pub use control::Control;
@@ -56,7 +58,8 @@ pub(crate) struct Socket {
     pub(crate) protocol: i32,
     /// Descriptors and blocked calls that hold it.
     pub(crate) refs: usize,
-    pub(crate) options: SocketOptions,
+    /// Shared with others until it is changed.
+    pub(crate) options: Arc<SocketOptions>,
     pub(crate) local: Option<SocketAddr>,
     /// bind(2) chose the port, so it stays when a connection ends.
     pub(crate) bound: bool,
@@ -101,7 +104,7 @@ pub(crate) enum Phase {
 pub(crate) struct Tcp {
     pub(crate) phase: Phase,
     pub(crate) tcb: Option<Tcb>,
-    pub(crate) listener: Option<Listener>,
+    pub(crate) listener: Option<Box<Listener>>,
     /// The listener whose queue it stands in.
     pub(crate) waits_at: Option<SocketId>,
     /// Why the connection ended, for calls that come later.
@@ -165,7 +168,7 @@ impl Socket {
             kind,
             protocol,
             refs: 0,
-            options: SocketOptions::default(),
+            options: options::DEFAULT.clone(),
             local: None,
             bound: false,
             stale_port: 0,
@@ -203,7 +206,7 @@ impl Socket {
     }
 
     pub(crate) fn listener_mut(&mut self) -> Option<&mut Listener> {
-        self.tcp_mut()?.listener.as_mut()
+        self.tcp_mut()?.listener.as_deref_mut()
     }
 
     pub(crate) fn is_tcp(&self) -> bool {
@@ -244,8 +247,9 @@ impl Tcp {
 /// All sockets of a host and the tables that find them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Sockets {
-    table: BTreeMap<SocketId, Socket>,
-    next: u32,
+    /// By number, from `first` on. Numbers are never used again; the front is cut off when it is empty.
+    table: VecDeque<Option<Box<Socket>>>,
+    first: u32,
     pub(crate) files: BTreeMap<Pid, Files>,
     pub(crate) tcp_ports: Ports,
     pub(crate) udp_ports: Ports,
@@ -263,25 +267,36 @@ pub(crate) struct Sockets {
 
 impl Sockets {
     pub(crate) fn insert(&mut self, socket: Socket) -> SocketId {
-        let id = SocketId(self.next);
-        self.next += 1;
-        self.table.insert(id, socket);
+        let id = SocketId(self.first + u32::try_from(self.table.len()).unwrap_or(0));
+        self.table.push_back(Some(Box::new(socket)));
         id
     }
 
+    fn place(&self, id: SocketId) -> usize {
+        id.0.checked_sub(self.first).map_or(usize::MAX, |index| index as usize)
+    }
+
     pub(crate) fn get(&self, id: SocketId) -> Option<&Socket> {
-        self.table.get(&id)
+        self.table.get(self.place(id))?.as_deref()
     }
 
     pub(crate) fn get_mut(&mut self, id: SocketId) -> Option<&mut Socket> {
-        self.table.get_mut(&id)
+        let place = self.place(id);
+        self.table.get_mut(place)?.as_deref_mut()
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (SocketId, &Socket)> {
-        self.table.iter().map(|(id, socket)| (*id, socket))
+        let ids = (self.first..).map(SocketId);
+        ids.zip(&self.table).filter_map(|(id, socket)| Some((id, socket.as_deref()?)))
     }
 
     pub(crate) fn remove(&mut self, id: SocketId) -> Option<Socket> {
-        self.table.remove(&id)
+        let place = self.place(id);
+        let removed = self.table.get_mut(place)?.take()?;
+        while self.table.front().is_some_and(Option::is_none) {
+            self.table.pop_front();
+            self.first += 1;
+        }
+        Some(*removed)
     }
 }

@@ -1,6 +1,7 @@
 //! getsockopt(2) and setsockopt(2), with Linux's numbers, defaults and oddities.
 
 use core::time::Duration;
+use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
 
@@ -42,7 +43,7 @@ pub(crate) struct SocketOptions {
     /// `SO_RCVTIMEO`, `SO_SNDTIMEO`: how long a call may block that would block for ever.
     pub(crate) recv_limit: Option<Duration>,
     pub(crate) send_limit: Option<Duration>,
-    pub(crate) tcp: Settings,
+    pub(crate) tcp: Arc<Settings>,
     /// Options that are kept for the program, and change nothing here: level, name, value.
     other: Vec<(i32, i32, Bytes)>,
 }
@@ -62,11 +63,14 @@ impl Default for SocketOptions {
             ip: IpOptions::default(),
             recv_limit: None,
             send_limit: None,
-            tcp: Settings::default(),
+            tcp: Arc::default(),
             other: Vec::new(),
         }
     }
 }
+
+/// What a fresh socket has: shared, until the program changes something.
+pub(super) static DEFAULT: LazyLock<Arc<SocketOptions>> = LazyLock::new(Arc::default);
 
 impl SocketOptions {
     pub(crate) fn udp_recv_buffer(&self) -> usize {
@@ -222,7 +226,7 @@ fn default_recv_buffer(socket: &Socket) -> usize {
 }
 
 fn write(socket: &mut Socket, level: i32, name: i32, value: &Bytes) -> Result<(), Errno> {
-    let options = &mut socket.options;
+    let options = Arc::make_mut(&mut socket.options);
     if (level, name) == (SOL_SOCKET, 13) {
         let (on, time) = (int_at(value, 0)?, int_at(value, 4)?);
         let time = u32::try_from(time).unwrap_or(0);
@@ -249,17 +253,19 @@ fn write(socket: &mut Socket, level: i32, name: i32, value: &Bytes) -> Result<()
         (SOL_SOCKET, 7) => {
             let size = (2 * asked).max(MIN_SEND);
             options.send_buffer = Some(size);
-            options.tcp.send_buffer = Some(size);
+            Arc::make_mut(&mut options.tcp).send_buffer = Some(size);
         }
         (SOL_SOCKET, 8) => {
             let size = (2 * asked).max(MIN_RECV);
             options.recv_buffer = Some(size);
-            options.tcp.recv_buffer = Some(size);
+            Arc::make_mut(&mut options.tcp).recv_buffer = Some(size);
         }
-        (SOL_SOCKET, 9) => options.tcp.keepalive = on,
-        (SOL_SOCKET, 10) => options.tcp.urgent_inline = on,
+        (SOL_SOCKET, 9) => Arc::make_mut(&mut options.tcp).keepalive = on,
+        (SOL_SOCKET, 10) => Arc::make_mut(&mut options.tcp).urgent_inline = on,
         (SOL_SOCKET, 15) => options.reuse_port = on,
-        (SOL_SOCKET, 18) => options.tcp.recv_low = u32::try_from(int).unwrap_or(i32::MAX as u32).max(1),
+        (SOL_SOCKET, 18) => {
+            Arc::make_mut(&mut options.tcp).recv_low = u32::try_from(int).unwrap_or(i32::MAX as u32).max(1)
+        }
         (IPPROTO_TCP, _) => return Err(Errno::ENOPROTOOPT),
         (SOL_SOCKET, 5 | 29) | (IPPROTO_IP, 15 | 19 | 24) => {
             keep(options, level, name, &Bytes::copy_from_slice(&i32::from(on).to_le_bytes()));

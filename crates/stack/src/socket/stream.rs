@@ -48,9 +48,9 @@ impl Host {
         let Some(mut segment) = Segment::parse(&arrived.payload) else {
             return self.drop_packet(DropReason::Malformed);
         };
-        let ecn = ecn_field(&arrived.packet);
-        segment.capable = ecn != 0;
-        segment.congested = ecn == 3;
+        // The ECN field (RFC 3168 5).
+        segment.capable = arrived.tos & 3 != 0;
+        segment.congested = arrived.tos & 3 == 3;
         let mut connection = self.sockets.connections.get(&(local, peer)).copied();
         if let Some(id) = connection {
             // A new connection takes the place of one in TIME-WAIT.
@@ -111,7 +111,7 @@ impl Host {
             let full = self
                 .sockets
                 .get(listener)
-                .and_then(|socket| socket.tcp()?.listener.as_ref())
+                .and_then(|socket| socket.tcp()?.listener.as_deref())
                 .is_some_and(super::Listener::is_full);
             if full && segment.flags.ack && !segment.flags.rst {
                 if self.sysctl.tcp_abort_on_overflow
@@ -288,7 +288,7 @@ impl Host {
         let header = Header {
             ttl,
             tos,
-            flow: crate::udp::flow_label(self.config.seed, local, peer),
+            flow: if peer.is_ipv6() { crate::udp::flow_label(self.config.seed, local, peer) } else { 0 },
             fragment: Fragment::Do,
             iface: zone(peer).or(device),
             ..Header::new(local.ip(), peer.ip(), protocol::TCP)
@@ -485,14 +485,5 @@ impl Host {
         }
         socket.error = Some(error);
         self.flush(now, id);
-    }
-}
-
-/// The ECN field of an IP header (RFC 3168 5).
-fn ecn_field(packet: &Bytes) -> u8 {
-    match packet.as_ref() {
-        [first, second, ..] if first >> 4 == 6 => second >> 4 & 3,
-        [_, second, ..] => second & 3,
-        _ => 0,
     }
 }

@@ -1,6 +1,7 @@
 //! getsockopt(2) and setsockopt(2) at the level of TCP (tcp(7)).
 
 use core::time::Duration;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -13,7 +14,7 @@ use crate::event::SocketId;
 use crate::host::Host;
 use crate::snapshot::TcpState;
 use crate::sysctl::{CongestionControl, Sysctl};
-use crate::tcp::info_without_connection;
+use crate::tcp::{Settings, info_without_connection};
 use crate::time::Instant;
 
 /// Linux `TCP_CA_NAME_MAX`.
@@ -86,12 +87,12 @@ pub(super) fn write(now: Instant, socket: &mut Socket, name: i32, value: &Bytes)
         let text = value.get(..value.len().min(NAME_LEN - 1)).unwrap_or_default();
         let text = text.split(|octet| *octet == 0).next().unwrap_or_default();
         let algorithm = core::str::from_utf8(text).ok().and_then(CongestionControl::from_name);
-        socket.options.tcp.congestion = Some(algorithm.ok_or(Errno::ENOENT)?);
+        settings(socket).congestion = Some(algorithm.ok_or(Errno::ENOENT)?);
         return Ok(());
     }
     let int = int_at(value, 0)?;
     let state = socket.tcp().map_or(TcpState::Closed, super::Tcp::program_state);
-    let settings = &mut socket.options.tcp;
+    let settings = settings(socket);
     let seconds = Duration::from_secs(u64::try_from(int).unwrap_or(0));
     let natural = || u32::try_from(int).map_err(|_| Errno::EINVAL);
     match name {
@@ -141,6 +142,11 @@ pub(super) fn write(now: Instant, socket: &mut Socket, name: i32, value: &Bytes)
         _ => return Err(Errno::ENOPROTOOPT),
     }
     Ok(())
+}
+
+/// The settings of TCP, to be changed.
+fn settings(socket: &mut Socket) -> &mut Settings {
+    Arc::make_mut(&mut Arc::make_mut(&mut socket.options).tcp)
 }
 
 /// What `TCP_DEFER_ACCEPT` reads: the time that the retransmissions of a SYN,ACK cover (Linux `retrans_to_secs`).

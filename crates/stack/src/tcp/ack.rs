@@ -105,7 +105,9 @@ impl Tcb {
             }
             return true;
         }
+        self.remember_timestamp(now, segment);
         self.probes = 0;
+        self.probing_since = None;
         ack.window_changed = self.take_window(segment, ack.new);
         if ack.window_changed && self.persist_timer.is_some() && self.snd_wnd > 0 {
             // The window opened: the back-off was about probes.
@@ -125,7 +127,7 @@ impl Tcb {
             self.react(now, segment, prior_una, &mut ack, (prior_delivered, prior_lost));
         }
         if ack.new {
-            self.after_new_ack(now);
+            self.after_new_ack(now, segment);
         }
         true
     }
@@ -253,7 +255,7 @@ impl Tcb {
     }
 
     /// Our FIN may have been acknowledged.
-    fn after_new_ack(&mut self, now: Instant) {
+    fn after_new_ack(&mut self, now: Instant, segment: &Segment) {
         let fin_acked = self.fin_queued && self.snd_una == self.snd_nxt && !self.has_unsent();
         if !fin_acked {
             return;
@@ -262,7 +264,7 @@ impl Tcb {
             TcpState::FinWait1 => {
                 self.enter(TcpState::FinWait2);
                 if self.orphan {
-                    self.wait_in_fin_wait_2(now);
+                    self.wait_in_fin_wait_2(now, Some(segment));
                 }
             }
             TcpState::Closing => self.enter_time_wait(now),

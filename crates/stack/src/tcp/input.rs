@@ -194,7 +194,6 @@ impl Tcb {
         if !self.on_ack(now, segment) {
             return;
         }
-        self.remember_timestamp(now, segment);
         if self.state == TcpState::Closed {
             return;
         }
@@ -220,7 +219,7 @@ impl Tcb {
     }
 
     /// RFC 7323 4.3 (2): the timestamp of the segment at the left edge is the one to echo.
-    fn remember_timestamp(&mut self, now: Instant, segment: &Segment) {
+    pub(super) fn remember_timestamp(&mut self, now: Instant, segment: &Segment) {
         if let Some((tsval, _)) = segment.options.timestamps.filter(|_| self.timestamps)
             && segment.seq.le(self.rcv_acked)
             && Seq(tsval).ge(Seq(self.ts_recent))

@@ -27,6 +27,7 @@ mod timers;
 mod urgent;
 
 use core::time::Duration;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -425,7 +426,7 @@ impl Tcb {
             TcpState::Closed | TcpState::SynSent => self.close(),
             TcpState::TimeWait => {}
             _ if reset => self.abort(now),
-            TcpState::FinWait2 => self.wait_in_fin_wait_2(now),
+            TcpState::FinWait2 => self.wait_in_fin_wait_2(now, None),
             _ => self.finish(now),
         }
     }
@@ -445,7 +446,7 @@ impl Tcb {
         self.close();
     }
 
-    pub(crate) fn settings_mut(&mut self) -> &mut Settings {
+    pub(crate) fn settings_mut(&mut self) -> &mut Arc<Settings> {
         &mut self.params.settings
     }
 
@@ -534,9 +535,9 @@ impl Tcb {
     /// `TCP_QUICKACK`.
     pub(crate) fn set_quick_ack(&mut self, now: Instant, on: bool) {
         self.acks.ping_pong = !on;
-        if on && self.ack_timer.is_some() {
-            self.acks.now = true;
-            self.output(now);
+        if on {
+            self.acks.pushed = true;
+            self.update_window(now, 1);
         }
     }
 

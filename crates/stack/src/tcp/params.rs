@@ -22,7 +22,7 @@ pub(crate) struct Params {
     /// Largest packet the path takes, in octets, and what IP and TCP headers take of it.
     pub(crate) path_mtu: u32,
     pub(crate) headers: u32,
-    pub(crate) settings: Settings,
+    pub(crate) settings: Arc<Settings>,
 }
 
 /// What socket options say about a connection.

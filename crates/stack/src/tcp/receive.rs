@@ -30,7 +30,7 @@ pub(super) struct AckPolicy {
     /// When data came last.
     pub(super) last_data: Option<Instant>,
     /// A small segment, or the end of a write, came: once all is read, the peer may wait for the ACK.
-    pushed: bool,
+    pub(super) pushed: bool,
     pushed_again: bool,
 }
 

@@ -25,7 +25,7 @@ fn params(iss: Seq) -> Params {
         mss: 1460,
         path_mtu: 1500,
         headers: 40,
-        settings: Settings::default(),
+        settings: Arc::new(Settings::default()),
     }
 }
 

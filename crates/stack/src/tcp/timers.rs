@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use super::rtt::MAX_RTO;
-use super::segment::{Flags, Payload};
+use super::segment::{Flags, Payload, Segment};
 use super::{Fail, Note, Tcb};
 use crate::event::TimerKind;
 use crate::host::Profile;
@@ -309,10 +309,15 @@ impl Tcb {
     }
 
     /// FIN-WAIT-2 of an orphan: for so long the peer may still finish (`TCP_LINGER2`).
-    pub(super) fn wait_in_fin_wait_2(&mut self, now: Instant) {
-        match self.params.fin_timeout() {
-            Some(time) => self.wait_timer = Some(now + time),
-            None => self.abort(now),
+    /// `answered`: the segment that acknowledged our FIN just now.
+    pub(super) fn wait_in_fin_wait_2(&mut self, now: Instant, answered: Option<&Segment>) {
+        match (self.params.fin_timeout(), answered) {
+            (Some(time), _) => self.wait_timer = Some(now + time),
+            (None, None) => self.abort(now),
+            (None, Some(segment)) => {
+                self.refuse(segment);
+                self.close();
+            }
         }
     }
 }

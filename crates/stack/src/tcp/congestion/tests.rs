@@ -15,7 +15,7 @@ fn params(algorithm: CongestionControl) -> Params {
         mss: 1460,
         path_mtu: 1500,
         headers: 40,
-        settings: Settings::default(),
+        settings: Arc::new(Settings::default()),
     }
 }
 
