@@ -310,9 +310,10 @@ def _import_from(folder):
     sys.path[:] = [here, *(entry for entry in sys.path if entry not in ("", here, shim))]
 
     class Loader(SourceFileLoader):
-        def source_to_code(self, data, path, *, _optimization=-1):
+        def source_to_code(self, data, path, *more, **options):
+            # What more there is differs between versions of Python.
             if _compiled is None:
-                return super().source_to_code(data, path, _optimization=_optimization)
+                return super().source_to_code(data, path, *more, **options)
             return _compiled(data, path)
 
     finder = FileFinder(here, (Loader, SOURCE_SUFFIXES))
