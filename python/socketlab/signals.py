@@ -119,6 +119,9 @@ def install(is_shim):
     global _is_shim
     _is_shim = is_shim
     sched.on_signal = deliver
+    # A program of a lab begins like one started by hand, also when the machine's shell ignores Ctrl-C for its jobs.
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     _install_alarms()
 
     def set_wakeup_fd(fd, *, warn_on_full_buffer=True):
