@@ -19,6 +19,35 @@ struct Totals {
     failed: u64,
     skipped: u64,
     broken: Vec<String>,
+    /// What failed tests said, to be read again at the end.
+    said: Vec<String>,
+}
+
+/// Lines of one failed test that are shown again. A choice: a difference or a panic, not its backtrace.
+const SAID: usize = 60;
+
+/// Finds what failed tests said in the output of a runner.
+#[derive(Default)]
+struct Failures {
+    said: Vec<String>,
+    left: usize,
+}
+
+impl Failures {
+    /// Rust's runner heads it with `---- NAME stdout ----`, wasm-bindgen's with `---- NAME output ----`.
+    fn line(&mut self, line: &str) {
+        if line.starts_with("---- ") && line.ends_with(" ----") {
+            self.said.push(String::new());
+            self.left = SAID;
+        } else if line == "failures:" || line.starts_with("stack backtrace:") {
+            self.left = 0;
+        }
+        if let (Some(said), 1..) = (self.said.last_mut(), self.left) {
+            self.left -= 1;
+            *said += line;
+            said.push('\n');
+        }
+    }
 }
 
 impl Totals {
@@ -26,8 +55,10 @@ impl Totals {
     fn cargo_test(&mut self, what: &str, command: &mut Command) -> Result<()> {
         say(what);
         let (mut passed, mut failed, mut skipped) = (0, 0, 0);
+        let mut failures = Failures::default();
         let ok = timed(what, || {
             run_watching(command, |line| {
+                failures.line(line);
                 let Some(rest) = line.trim().strip_prefix("test result: ") else { return };
                 for part in rest.split([';', '.']) {
                     let mut words = part.split_whitespace();
@@ -42,6 +73,7 @@ impl Totals {
                 }
             })
         })?;
+        self.said.append(&mut failures.said);
         self.passed += passed;
         self.failed += failed;
         self.skipped += skipped;
@@ -230,6 +262,9 @@ fn lint(totals: &mut Totals) -> Result<()> {
 
 fn finish(totals: &Totals) -> Result<()> {
     println!();
+    for said in &totals.said {
+        println!("{}\n", said.trim_end());
+    }
     for part in &totals.broken {
         say(&format!("failed: {part}"));
     }
