@@ -30,8 +30,20 @@ def daemon_threads_allowed():
     return True
 
 
-def stack_size(size=0):
-    return 0
+_stack_size = 0
+#: The least that Linux gives a thread.
+_LEAST_STACK = 32768
+
+
+def stack_size(size=0, /):
+    """Only remembered: stacks grow as they need."""
+    global _stack_size
+    if size < 0:
+        raise ValueError("size must be 0 or a positive value")
+    if 0 < size < _LEAST_STACK:
+        raise ValueError(f"size not valid: {size} bytes")
+    before, _stack_size = _stack_size, size
+    return before
 
 
 def _get_main_thread_ident():
@@ -218,6 +230,8 @@ class _local:
         object.__setattr__(self, name, value)
 
     def __delattr__(self, name):
+        if name == "__dict__":
+            raise AttributeError(f"{type(self).__name__!r} object attribute '__dict__' is read-only")
         _switch_local(self)
         object.__delattr__(self, name)
 
@@ -334,11 +348,20 @@ def _begin(function):
 
 
 def _report(function, exc):
-    """As C's `thread_run`: `sys.unraisablehook` prints this."""
+    """As C's `thread_run`."""
     import traceback
+    from types import SimpleNamespace
 
     function = getattr(function, "__wrapped__", function)
-    if sys.stderr is not None:
+    if sys.unraisablehook is not sys.__unraisablehook__:
+        words = "Exception ignored in thread started by"
+        sys.unraisablehook(
+            SimpleNamespace(
+                exc_type=type(exc), exc_value=exc, exc_traceback=exc.__traceback__, err_msg=words, object=function
+            )
+        )
+    elif sys.stderr is not None:
+        # C's own hook takes only what C has made.
         sys.stderr.write(f"Exception ignored in thread started by: {function!r}\n")
         traceback.print_exception(type(exc), exc, exc.__traceback__)
 

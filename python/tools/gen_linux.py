@@ -10,7 +10,7 @@ import re
 
 WANTED = re.compile(
     r"(AF_(INET6?|UNIX|UNSPEC)$|SOCK_|SOL_(SOCKET|IP|TCP|UDP)$|SO_|"
-    r"IPPROTO_(TCP|UDP|IP|IPV6|ICMP|ICMPV6|RAW|UDPLITE|NONE)$|TCP_|IP_|IPV6_|MSG_|SHUT_|NI_|AI_|EAI_|INADDR_|SCM_|"
+    r"IPPROTO_(TCP|UDP|IP|IPV6|ICMP|ICMPV6|RAW|NONE)$|TCP_|IP_|IPV6_|MSG_|SHUT_|NI_|AI_|EAI_|INADDR_|SCM_|"
     r"SOMAXCONN$)"
 )
 #: Numbers of virtual machines and of the tuning of one machine's processors have no meaning here.

@@ -4,6 +4,7 @@
 
 #![expect(clippy::print_stdout, reason = "a command-line tool talks on standard output")]
 
+mod cpython;
 mod page;
 mod shell;
 mod test;
@@ -16,7 +17,8 @@ cargo xtask COMMAND
 
   serve [OPTIONS]  set up what is missing, build the page, start the relay at http://127.0.0.1:8080
                    (OPTIONS go to `socketlab serve`; without any: --demo-services)
-  test [PART]...   set up what is missing, run every test; parts: lint, native, wasm, e2e
+  test [PART]...   set up what is missing, run every test; parts: lint, native, cpython, wasm, e2e
+  cpython [MODULE]...  run CPython's own tests (test_socket, test_selectors, ...) on a simulated host [--python PATH]
   check            formatting, lints, licences, direction of dependencies (the `lint` part of test)
   setup            only set up what serve and test need
   build            only build the page into dist/
@@ -36,6 +38,7 @@ fn main() -> Result<()> {
     match command {
         "serve" => page::serve(rest),
         "test" => test::run_parts(rest),
+        "cpython" => cpython::run_suites(rest).map(drop),
         "check" => test::run_parts(&["lint".to_owned()]),
         "setup" => {
             tools::for_page()?;

@@ -6,11 +6,12 @@ use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
+use crate::cpython;
 use crate::page;
 use crate::shell::{command, run, run_watching, say, timed};
 use crate::tools::{self, Wasm};
 
-const PARTS: [&str; 4] = ["lint", "native", "wasm", "e2e"];
+const PARTS: [&str; 5] = ["lint", "native", "cpython", "wasm", "e2e"];
 
 /// What the test runners counted.
 #[derive(Default)]
@@ -85,6 +86,20 @@ impl Totals {
         Ok(())
     }
 
+    /// Runs tests that count themselves.
+    fn count(&mut self, what: &str, work: impl FnOnce() -> Result<u64>) -> Result<()> {
+        say(what);
+        match timed(what, work) {
+            Ok(passed) => self.passed += passed,
+            Err(error) => {
+                println!("{error:#}");
+                self.failed += 1;
+                self.broken.push(what.to_owned());
+            }
+        }
+        Ok(())
+    }
+
     /// Runs a check that either holds or not.
     fn check(&mut self, what: &str, work: impl FnOnce() -> Result<()>) {
         say(what);
@@ -120,6 +135,9 @@ pub(crate) fn run_parts(parts: &[String]) -> Result<()> {
             tests.args(["--exclude", krate]);
         }
         totals.cargo_test("native tests", &mut tests)?;
+    }
+    if wanted("cpython") {
+        totals.count("CPython's own tests on a simulated host", || cpython::run_suites(&[]))?;
     }
     if wanted("wasm") {
         timed("set-up for the page", tools::for_page)?;

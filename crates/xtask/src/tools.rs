@@ -39,6 +39,21 @@ pub(crate) fn for_tests() -> Result<()> {
     Ok(())
 }
 
+/// CPython's own tests, which some systems keep in a package of their own.
+pub(crate) fn python_tests(python: &str) -> Result<()> {
+    let there = || output(Command::new(python).args(["-c", "import test.test_socket"])).is_some();
+    if there() {
+        return Ok(());
+    }
+    apt(&["libpython3-testsuite"], "CPython's own tests, to run on a simulated host")?;
+    if there() {
+        return Ok(());
+    }
+    bail!(
+        "`{python}` has no module test.test_socket: name a Python that came with its tests, with --python PATH"
+    )
+}
+
 /// What the lints need on top.
 pub(crate) fn for_lints() -> Result<()> {
     for component in ["rustfmt", "clippy"] {

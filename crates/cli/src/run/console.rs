@@ -5,6 +5,8 @@ use std::io::{self, Write};
 
 use socketlab_netsim::{Stream, World};
 
+use super::terminal::Progress;
+
 /// What one program has printed.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Printed {
@@ -20,11 +22,12 @@ pub(crate) struct Console {
     /// The beginning of a line whose end has not come, by program and whether it is an error line.
     begun: BTreeMap<(usize, bool), String>,
     quiet: bool,
+    progress: Progress,
 }
 
 impl Console {
-    /// `quiet`: nothing is passed through.
-    pub(crate) fn new(world: &World, quiet: bool) -> Console {
+    /// `quiet`: nothing is passed through. `progress`: a long run is told of.
+    pub(crate) fn new(world: &World, quiet: bool, progress: bool) -> Console {
         let programs = world.programs();
         let prefixes = programs.iter().map(|program| {
             let sharing = programs.iter().filter(|other| other.host == program.host).count();
@@ -35,7 +38,13 @@ impl Console {
             }
         });
         let prefixes = prefixes.collect();
-        Console { printed: vec![Printed::default(); programs.len()], prefixes, begun: BTreeMap::new(), quiet }
+        Console {
+            printed: vec![Printed::default(); programs.len()],
+            prefixes,
+            begun: BTreeMap::new(),
+            quiet,
+            progress: Progress::new(progress),
+        }
     }
 
     /// What a program has printed so far.
@@ -60,6 +69,7 @@ impl Console {
         if self.quiet {
             return Ok(());
         }
+        self.progress.clear();
         let prefix = self.prefixes.get(program).map_or("", String::as_str);
         if prefix.is_empty() {
             return put(error, text);
@@ -75,8 +85,35 @@ impl Console {
         Ok(())
     }
 
+    /// Lines of a view.
+    pub(crate) fn show(&mut self, lines: &str) -> io::Result<()> {
+        if lines.is_empty() || self.quiet {
+            return Ok(());
+        }
+        self.progress.clear();
+        put(false, lines)
+    }
+
+    /// How the run goes on, now and then.
+    pub(crate) fn tell(&mut self, text: impl FnOnce() -> String) {
+        self.progress.tell(text);
+    }
+
+    /// A program waits for what the person types: its question is shown though its line has not ended.
+    pub(crate) fn ask(&mut self, program: usize) -> io::Result<()> {
+        self.progress.clear();
+        if let Some(question) = self.begun.remove(&(program, false)).filter(|line| !line.is_empty())
+            && !self.quiet
+        {
+            let prefix = self.prefixes.get(program).map_or("", String::as_str);
+            put(false, &format!("{prefix}{question}"))?;
+        }
+        Ok(())
+    }
+
     /// Lines that were never ended.
     pub(crate) fn flush(&mut self) -> io::Result<()> {
+        self.progress.clear();
         for ((program, error), line) in core::mem::take(&mut self.begun) {
             if !line.is_empty() {
                 let prefix = self.prefixes.get(program).map_or("", String::as_str);

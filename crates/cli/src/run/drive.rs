@@ -15,9 +15,13 @@ use socketlab_stack::{CallId, Instant, Pid};
 use super::RunOptions;
 use super::console::Console;
 use super::gateway::{News, RealWorld};
+use super::live::{Events, Live};
 use super::process::{Door, Heard, Process};
 use super::python::Python;
 use super::source::Folders;
+use super::terminal;
+use super::trace::Trace;
+use super::typed::Typed;
 use crate::complain;
 
 /// Status of a program that we ended by force: death by SIGKILL.
@@ -74,9 +78,15 @@ struct Run<'a> {
     programs: BTreeMap<Pid, usize>,
     calls: BTreeMap<CallId, Waiting>,
     packets: BTreeSet<PacketId>,
+    /// For a view or a trace.
+    events: Events,
+    live: Option<Live>,
+    colours: bool,
+    trace: Option<Trace>,
+    typed: Typed,
     /// The far side of the lab's gateway, if it has one.
     real: Option<RealWorld>,
-    /// While a real connection is open: the same instant on the wall clock and in the lab.
+    /// While a real connection is open, or somebody is to type: the same instant on the wall clock and in the lab.
     anchor: Option<(std::time::Instant, Instant)>,
     end: End,
 }
@@ -100,6 +110,8 @@ pub(crate) fn drive(
     let statuses = vec![None; world.programs().len()];
     let end =
         End { ending: Ending::Finished, statuses, captured: Vec::new(), frame_count: 0, interrupted: false };
+    let events = Events::new(world);
+    let live = Live::new(options.view, &events, terminal::columns());
     let mut run = Run {
         world,
         python,
@@ -112,13 +124,25 @@ pub(crate) fn drive(
         programs: BTreeMap::new(),
         calls: BTreeMap::new(),
         packets: BTreeSet::new(),
+        live,
+        events,
+        colours: terminal::colours(options.color),
+        trace: options.trace.as_deref().map(Trace::create).transpose()?,
+        typed: Typed::new(),
         real,
         anchor: None,
         end,
     };
     run.world.start();
-    run.until_the_end(&interrupted)?;
+    let result = run.until_the_end(&interrupted);
+    // Whatever ended the run, what was written so far is whole.
+    let rest = run.live.as_mut().map(|live| live.finish(run.colours)).unwrap_or_default();
     run.console.flush()?;
+    run.console.show(&rest)?;
+    if let Some(trace) = run.trace.take() {
+        trace.finish()?;
+    }
+    result?;
     if let Some(real) = run.real.take() {
         real.finish();
     }
@@ -138,6 +162,10 @@ impl Run<'_> {
                 return Ok(());
             }
             self.keep_pace();
+            self.tell_progress();
+            if self.type_in()? {
+                continue;
+            }
             match self.world.turn() {
                 Turn::Process(pid) => self.listen_to(pid, interrupted)?,
                 Turn::Event(at) if at <= until => {
@@ -169,7 +197,7 @@ impl Run<'_> {
 
     /// Ties the lab's clock to the wall clock when a real connection opens, and unties it when the last one is gone.
     fn keep_pace(&mut self) {
-        if !self.world.real_time() {
+        if !self.world.real_time() && !self.somebody_types() {
             self.anchor = None;
         } else if self.anchor.is_none() {
             self.anchor = Some((std::time::Instant::now(), self.world.now()));
@@ -198,6 +226,66 @@ impl Run<'_> {
             }
             None => at.is_none_or(|at| at > self.real_now()),
         }
+    }
+
+    /// The program that has waited longest for what the person at the terminal types.
+    fn asks(&self) -> Option<(Pid, usize)> {
+        let open = |pid: &Pid| {
+            let program = *self.programs.get(pid)?;
+            (self.world.programs().get(program)?.stdin == Stdin::Open).then_some((*pid, program))
+        };
+        self.world.waiting_for_input().iter().find_map(open)
+    }
+
+    /// Whether virtual time follows the wall clock because somebody is to type.
+    fn somebody_types(&self) -> bool {
+        self.typed.by_hand && self.asks().is_some()
+    }
+
+    /// Gives a line of our standard input to the program that asks. From a file it is there at once, and virtual time
+    /// stands still until it is; from a keyboard it comes when it comes, and the network goes on meanwhile. Whether
+    /// the world must be asked again.
+    fn type_in(&mut self) -> Result<bool> {
+        if matches!(self.world.turn(), Turn::Process(_)) {
+            return Ok(false);
+        }
+        let Some((pid, program)) = self.asks() else { return Ok(false) };
+        self.console.ask(program)?;
+        let next = match self.world.turn() {
+            Turn::Event(at) => Some(at),
+            _ => None,
+        };
+        let real = self.world.real_time();
+        let wait = match next {
+            // News of the real world must not wait.
+            _ if real => Duration::from_millis(5),
+            Some(at) if self.typed.by_hand => at.saturating_since(self.real_now()).min(LOOK),
+            _ => LOOK,
+        };
+        match self.typed.line(wait) {
+            Some(line) => {
+                if self.typed.by_hand {
+                    self.world.advance_to(self.real_now());
+                }
+                self.world.stdin(pid, &line);
+                Ok(true)
+            }
+            // The network goes on while nobody types.
+            None => Ok(!(real || self.typed.by_hand && next.is_some_and(|at| at <= self.real_now()))),
+        }
+    }
+
+    fn tell_progress(&mut self) {
+        let (world, end) = (&self.world, &self.end);
+        self.console.tell(|| {
+            let ended = end.statuses.iter().flatten().count();
+            let (ms, all, frames) = (world.now().as_nanos() / 1_000_000, end.statuses.len(), end.frame_count);
+            format!(
+                "{}.{:03} s of virtual time, {ended} of {all} programs ended, {frames} frames",
+                ms / 1000,
+                ms % 1000
+            )
+        });
     }
 
     fn put_out(&mut self, output: Output, interrupted: &AtomicBool) -> Result<()> {
@@ -253,12 +341,8 @@ impl Run<'_> {
             .arg(&program.file)
             .args(&program.args)
             .current_dir(self.folders.of(&program.host));
-        let typed_by_nobody = program.stdin == Stdin::Open;
         self.processes.insert(pid, Process::start(command, self.folders.file(&format!("{pid}.log")))?);
         self.programs.insert(pid, number);
-        if typed_by_nobody {
-            self.world.stdin(pid, "");
-        }
         Ok(())
     }
 
@@ -313,6 +397,16 @@ impl Run<'_> {
 
     fn read_records(&mut self) -> Result<()> {
         for record in self.world.drain_records() {
+            if self.live.is_some() || self.trace.is_some() {
+                let event = self.events.event(&record);
+                if let Some(live) = &mut self.live {
+                    let lines = live.see(&event, &record, self.world, &self.events, self.colours);
+                    self.console.show(&lines)?;
+                }
+                if let Some(trace) = &mut self.trace {
+                    trace.write(&event).context("the trace cannot be written")?;
+                }
+            }
             match &record.kind {
                 RecordKind::Console { pid, stream, text } => {
                     if let Some(program) = self.programs.get(pid) {

@@ -7,16 +7,24 @@
 //! drive    the loop between the processes and the world
 //! gateway  the real side of a lab's gateway
 //! console  what programs print, as it comes
+//! live     the network as text, as it comes
+//! trace    all that happened, into a file
+//! typed    standard input, for the program that asks
+//! terminal width, colours, progress
 //! report   how it ended, as JSON or as sentences
 //! ```
 
 mod console;
 mod drive;
 mod gateway;
+mod live;
 mod process;
 mod python;
 mod report;
 mod source;
+mod terminal;
+mod trace;
+mod typed;
 
 use core::time::Duration;
 use std::io::Write as _;
@@ -37,6 +45,18 @@ pub(crate) struct RunOptions {
     /// Print one JSON object at the end, instead of what the programs print as it comes
     #[arg(long)]
     pub(crate) json: bool,
+
+    /// What to show of the network beside what the programs print
+    #[arg(long, value_enum, conflicts_with = "json")]
+    pub(crate) view: Option<live::View>,
+
+    /// Colours in the view: on a terminal, always or never
+    #[arg(long, value_enum, default_value_t = clap::ColorChoice::Auto, value_name = "WHEN")]
+    pub(crate) color: clap::ColorChoice,
+
+    /// Write all that happens to FILE, one JSON object a line (docs/trace.md)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trace: Option<PathBuf>,
 
     /// Write all frames to FILE, for Wireshark or tshark (pcapng)
     #[arg(long, value_name = "FILE")]
@@ -96,7 +116,8 @@ pub(crate) fn run(options: &RunOptions) -> Result<ExitCode> {
     let python = python::find(&options.python)?;
     let mut world = source.build(options.seed, options.profile);
     let folders = source.unpack()?;
-    let mut console = console::Console::new(&world, options.json);
+    let quiet = options.json || options.view == Some(live::View::Quiet);
+    let mut console = console::Console::new(&world, quiet, options.view.is_none() || quiet);
     let end = drive::drive(&mut world, &python, &folders, &mut console, options)?;
     if let Some(path) = &options.pcap {
         let capture = socketlab_netsim::pcapng(world.topology(), &end.captured);
