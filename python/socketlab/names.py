@@ -311,6 +311,8 @@ def getnameinfo(sockaddr, flags, /):
         raise TypeError("getnameinfo() argument 1 must be a tuple")
     if not 2 <= len(sockaddr) <= 4 or not isinstance(sockaddr[0], str):
         raise TypeError("getnameinfo(): illegal sockaddr argument")
+    if len(sockaddr) > 2 and not 0 <= sockaddr[2] <= 0xFFFFF:
+        raise OverflowError("getnameinfo(): flowinfo must be 0-1048575.")
     family, numeric = lookup(host_bytes(sockaddr[0]))[0]
     if family == AF_INET and len(sockaddr) != 2:
         raise OSError("IPv4 sockaddr must be 2 tuple")

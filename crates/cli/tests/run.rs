@@ -277,6 +277,120 @@ fn output_comes_with_its_hosts_name() {
     assert_eq!(String::from_utf8_lossy(&output.stdout), "no name where there is one program only");
 }
 
+/// `socketlab run` with this on its standard input.
+fn socketlab_reading(args: &[&str], typed: &str) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_socketlab"))
+        .args(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary starts");
+    child.stdin.take().expect("a pipe").write_all(typed.as_bytes()).expect("writes");
+    child.wait_with_output().expect("it ends")
+}
+
+#[test]
+fn lines_of_standard_input_go_to_the_program_that_asks_first() {
+    let folder = lab(
+        "version = 1\n[[host]]\nname = \"a\"\n[[host]]\nname = \"b\"\n\
+         [[program]]\nhost = \"a\"\nfile = \"a.py\"\n[[program]]\nhost = \"b\"\nfile = \"b.py\"\n",
+        &[
+            ("a.py", "print('hello', input('name? '))\nprint(input())\n"),
+            (
+                "b.py",
+                "import time\ntime.sleep(1)\nprint('b reads', input())\ntry:\n    input()\n\
+                 except EOFError as error:\n    print(error)\n",
+            ),
+        ],
+    );
+    let output = socketlab_reading(&["run", &folder.path().display().to_string()], "Ada\nsecond\nthird\n");
+    let said = String::from_utf8_lossy(&output.stdout);
+    let lines: Vec<_> = said.lines().collect();
+    assert_eq!(
+        lines,
+        ["[a] name? [a] hello Ada", "[a] second", "[b] b reads third", "[b] EOF when reading a line"],
+        "{output:?}"
+    );
+    assert!(output.status.success());
+}
+
+#[test]
+fn views_tell_the_network_beside_what_programs_print() {
+    let view = |name: &str, color: &str| {
+        let output = socketlab(&["run", "sensors", "--view", name, "--color", color]);
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let ladder = view("ladder", "never");
+    assert_eq!(ladder.lines().filter(|line| line.contains("SYN seq=0") && line.contains('▶')).count(), 4);
+    assert_eq!(ladder.matches("sensor1 10.0.0.11").count(), 1, "one line of hosts: {ladder}");
+    assert!(ladder.contains("[server] Ny klient") && ladder.contains("┿ ESTABLISHED"), "{ladder}");
+    assert!(!ladder.contains('\x1b') && view("ladder", "always").contains('\x1b'));
+    let packets = view("packets", "never");
+    assert!(packets.contains("13401 → 80 [SYN] Seq=0"), "{packets}");
+    let tcpdump = view("tcpdump", "never");
+    assert!(tcpdump.contains("IP 10.0.0.11.13401 > 10.0.0.80.80: Flags [S]"), "{tcpdump}");
+    let sockets = view("sockets", "never");
+    assert!(sockets.contains("--- server at ") && sockets.contains("LISTEN"), "{sockets}");
+    assert_eq!(view("quiet", "always"), "");
+}
+
+#[test]
+fn two_runs_of_each_shipped_lab_are_equal_to_the_byte() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let labs = socketlab(&["labs"]);
+    let listed = String::from_utf8_lossy(&labs.stdout).into_owned();
+    let names: Vec<_> = listed.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    // Its programs talk to the real world, which is never the same twice.
+    let names = names.into_iter().filter(|name| *name != "real-world");
+    for name in names {
+        let run = |number: u32| {
+            let file =
+                |kind: &str| folder.path().join(format!("{name}-{number}.{kind}")).display().to_string();
+            let (trace, pcap) = (file("jsonl"), file("pcapng"));
+            let output = socketlab(&["run", name, "--view", "ladder", "--trace", &trace, "--pcap", &pcap]);
+            (
+                output.stdout,
+                output.stderr,
+                fs::read(trace).expect("a trace"),
+                fs::read(pcap).expect("a capture"),
+            )
+        };
+        let (one, other) = (run(1), run(2));
+        assert!(!one.2.is_empty() && one == other, "{name}: two runs differ");
+        for line in String::from_utf8_lossy(&one.2).lines() {
+            let line: Value = serde_json::from_str(line).expect("a JSON object");
+            assert!(line["at_ns"].is_u64() && !text(&line["event"]).is_empty(), "{line}");
+        }
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_ends_the_run_and_the_files_are_whole() {
+    let folder = alone("import time\nprint('begun', flush=True)\nwhile True:\n    pass\n");
+    let (trace, pcap) = (folder.path().join("trace.jsonl"), folder.path().join("frames.pcapng"));
+    let mut child = Command::new(env!("CARGO_BIN_EXE_socketlab"))
+        .arg("run")
+        .arg(folder.path())
+        .arg("--trace")
+        .arg(&trace)
+        .arg("--pcap")
+        .arg(&pcap)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the binary starts");
+    let mut begun = [0; 6];
+    child.stdout.as_mut().expect("a pipe").read_exact(&mut begun).expect("the program prints");
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("it runs");
+    assert_eq!(child.wait().expect("it ends").code(), Some(130));
+    assert!(fs::read_to_string(trace).expect("a trace").contains("\"begun"));
+    assert_eq!(fs::read(pcap).expect("a capture").get(..4), Some(&[0x0a, 0x0d, 0x0d, 0x0a][..]));
+}
+
 #[test]
 fn exit_statuses() {
     let programs = [

@@ -249,6 +249,10 @@ impl Run<'_> {
         if matches!(self.world.turn(), Turn::Process(_)) {
             return Ok(false);
         }
+        // What was typed last is an event of this instant: it comes first.
+        if matches!(self.world.turn(), Turn::Event(at) if at <= self.world.now()) {
+            return Ok(false);
+        }
         let Some((pid, program)) = self.asks() else { return Ok(false) };
         self.console.ask(program)?;
         let next = match self.world.turn() {

@@ -48,7 +48,7 @@ impl Events {
 
 /// A view that grows.
 pub(crate) enum Live {
-    Ladder { builder: Box<LadderBuilder>, printed: usize, width: usize },
+    Ladder { builder: Box<LadderBuilder>, printed: usize, headed: bool, width: usize },
     Packets { list: PacketList, printed: usize },
     Sockets { shown: BTreeMap<u32, String> },
     Tcpdump,
@@ -91,7 +91,7 @@ impl Live {
         match view? {
             View::Ladder => {
                 let builder = LadderBuilder::new(&events.topology, &events.programs, LadderFilter::default());
-                Some(Live::Ladder { builder: Box::new(builder), printed: 0, width })
+                Some(Live::Ladder { builder: Box::new(builder), printed: 0, headed: false, width })
             }
             View::Packets => Some(Live::Packets { list: PacketList::default(), printed: 0 }),
             View::Sockets => Some(Live::Sockets { shown: BTreeMap::new() }),
@@ -164,10 +164,11 @@ impl Live {
 
     /// Rows of the ladder that have become known at `now`.
     fn rows(&mut self, now: u64, colours: bool) -> String {
-        let Live::Ladder { builder, printed, width } = self else { return String::new() };
+        let Live::Ladder { builder, printed, headed, width } = self else { return String::new() };
         let ladder = builder.ladder();
         let mut out = String::new();
-        if *printed == 0 && !ladder.rows.is_empty() {
+        if !*headed && !ladder.rows.is_empty() {
+            *headed = true;
             out.push_str(&painted(
                 &text::ladder_head(ladder, *width),
                 Some(colour::BOLD).filter(|_| colours),

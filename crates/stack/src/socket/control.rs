@@ -112,6 +112,12 @@ impl Host {
                 let value = if data.len() == 1 { u32::from(data[0]) } else { number(0)? };
                 u8::try_from(value).ok().filter(|_| value >= least).ok_or(Errno::EINVAL)
             };
+            // Linux `ip6_datagram_send_ctl`: an int of exactly its size, -1 for the socket's own value.
+            let octet6 = || match number(0)? {
+                _ if data.len() != 4 => Err(Errno::EINVAL),
+                u32::MAX => Ok(None),
+                value => u8::try_from(value).map(Some).map_err(|_| Errno::EINVAL),
+            };
             match (*level, *kind) {
                 (IPPROTO_IP, 8) => {
                     wishes.iface = self.iface_numbered(number(0)?)?;
@@ -127,8 +133,8 @@ impl Host {
                         Some(Ipv6Addr::from(*own).into()).filter(|ip: &IpAddr| !ip.is_unspecified());
                     wishes.iface = self.iface_numbered(number(16)?)?;
                 }
-                (IPPROTO_IPV6, 52) => wishes.ttl = Some(octet(0)?),
-                (IPPROTO_IPV6, 67) => wishes.tos = Some(octet(0)?),
+                (IPPROTO_IPV6, 52) => wishes.ttl = octet6()?,
+                (IPPROTO_IPV6, 67) => wishes.tos = octet6()?,
                 (1, _) => {}
                 _ => return Err(Errno::EINVAL),
             }

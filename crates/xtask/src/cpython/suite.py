@@ -28,6 +28,7 @@ class Told(unittest.TestResult):
 
     def _tell(self, *fields):
         line = "\t".join(" ".join(field.split()) for field in fields)
+        line = line.encode("utf-8", "backslashreplace").decode()
         sys.__stdout__.write(f"\n\x1e{line}\n")
         sys.__stdout__.flush()
 
