@@ -21,10 +21,13 @@ cargo xtask COMMAND
   cpython [MODULE]...  run CPython's own tests (test_socket, test_selectors, ...) on a simulated host [--python PATH]
   check            formatting, lints, licences, direction of dependencies (the `lint` part of test)
   setup            only set up what serve and test need
-  build            only build the page into dist/
+  build [--dev]    only build the page into dist/; --dev: compiled fast instead of small
   dist             build the one binary with the page inside: target/release/socketlab
-  screenshots      take the pictures of the README with headless Chromium
-  measure          print sizes and times: wasm, load to interactive, Run to first output
+  screenshots [--built] [FOLDER]
+                   take the pictures of the README with headless Chromium, or of every lab in every size and theme
+                   into FOLDER; --built: of the page as it was built last
+  measure [--built]
+                   print sizes and times: wasm, load to interactive, Run to first output
   bench [CASE]...  the stack beside smoltcp's, the same work in the same run: memory, bulk, hosts, sockets, clone
   bless            rewrite expected outputs; read the diff afterwards
 ";
@@ -45,6 +48,7 @@ fn main() -> Result<()> {
             tools::for_tests()?;
             tools::for_lints()
         }
+        "build" if rest.iter().any(|arg| arg == "--dev") => page::build_dev(),
         "build" => page::build(),
         "dist" => page::dist(),
         "screenshots" => page::probe("screenshots", rest),

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::time::SystemTime;
 
 use anyhow::{Context, Result};
 
@@ -14,13 +15,41 @@ pub(crate) fn build() -> Result<()> {
     timed("page", || {
         let web = root().join("web");
         run(command("npm").args(["run", "--silent", "build"]).current_dir(&web))?;
-        let mut trunk = command(tools::trunk()?);
-        trunk.args(["build", "--offline=true", "--color=never"]);
-        trunk.args(["--cargo-profile", "wasm"]);
-        for_wasm(&mut trunk)?;
-        run(&mut trunk)?;
+        trunk(&["--cargo-profile", "wasm"])?;
         compress(&root().join("dist"))
     })
+}
+
+/// The same for whoever works on the page: its wasm is compiled fast instead of small, and Python's files are made
+/// anew only when something they are made of has changed.
+pub(crate) fn build_dev() -> Result<()> {
+    tools::for_page()?;
+    timed("page, for development", || {
+        let web = root().join("web");
+        run(command("node").arg("build.mjs").current_dir(&web))?;
+        let python = web.join("assets-gen/python");
+        let sources =
+            [root().join("python/socketlab"), web.join("worker/python"), web.join("worker/build-python.mjs")];
+        let made = python.join("python.json").metadata().and_then(|m| m.modified()).ok();
+        if made.is_none_or(|made| sources.iter().any(|source| changed_since(source, made))) {
+            run(command("node").args(["worker/build-python.mjs", "assets-gen/python"]).current_dir(&web))?;
+        }
+        trunk(&[])
+    })
+}
+
+fn changed_since(path: &Path, then: SystemTime) -> bool {
+    match path.read_dir() {
+        Ok(entries) => entries.flatten().any(|entry| changed_since(&entry.path(), then)),
+        Err(_) => path.metadata().and_then(|m| m.modified()).is_ok_and(|changed| changed > then),
+    }
+}
+
+fn trunk(profile: &[&str]) -> Result<()> {
+    let mut trunk = command(tools::trunk()?);
+    trunk.args(["build", "--offline=true", "--color=never"]).args(profile);
+    for_wasm(&mut trunk)?;
+    run(&mut trunk)
 }
 
 /// Puts a `.gz` beside each file that gets smaller by it; the relay sends that one to browsers that take it.
@@ -71,8 +100,12 @@ pub(crate) fn dist() -> Result<()> {
 }
 
 /// Runs one of the programs of `tests/` that look at the real page: screenshots, measurements.
-pub(crate) fn probe(name: &str, args: &[String]) -> Result<()> {
-    build()?;
+pub(crate) fn probe(name: &str, mut args: &[String]) -> Result<()> {
+    match args.first().map(String::as_str) {
+        // The page as it was built last.
+        Some("--built") => args = &args[1..],
+        _ => build()?,
+    }
     tools::for_tests()?;
     run(command("cargo").args(["build", "--quiet", "--package", "socketlab-cli"]))?;
     run(command("cargo")
