@@ -233,6 +233,32 @@ impl Browser {
         if errors.is_empty() { Ok(()) } else { bail!("the browser's console has errors: {errors:#?}") }
     }
 
+    /// A command of the Chrome DevTools protocol, such as `Page.setDownloadBehavior`.
+    ///
+    /// # Errors
+    /// If the browser refuses.
+    pub async fn devtools(&self, cmd: &'static str, params: Value) -> Result<Value> {
+        Ok(self.client.issue_cmd(Cdp { cmd, params }).await?)
+    }
+
+    /// Runs a script and returns what it returns.
+    ///
+    /// # Errors
+    /// If it throws.
+    pub async fn script(&self, script: &str) -> Result<Value> {
+        self.client.execute(script, vec![]).await.with_context(|| format!("running {script}"))
+    }
+
+    /// Gives files to a file picker, by the picker's `data-testid`.
+    ///
+    /// # Errors
+    /// If there is no such picker.
+    pub async fn pick(&self, testid: &str, files: &[std::path::PathBuf]) -> Result<()> {
+        let picker = self.client.find(Locator::Css(&css(testid))).await?;
+        let paths: Vec<_> = files.iter().map(|file| file.display().to_string()).collect();
+        picker.send_keys(&paths.join("\n")).await.with_context(|| format!("picking files for {testid}"))
+    }
+
     /// A picture of the window, as PNG.
     ///
     /// # Errors

@@ -1,8 +1,7 @@
 //! The page put together: starts the worker, opens the lab of the address, lays out the panels, listens for keys.
 
-// The trait has the name of the worker's message.
-use leptos::prelude::{Update as _, *};
-use leptos::{ev, task};
+use leptos::ev;
+use leptos::prelude::*;
 use socketlab_protocol::{Command, Update};
 use wasm_bindgen::prelude::*;
 
@@ -18,12 +17,9 @@ use crate::components::net::Net;
 use crate::components::timeline::TimelinePanel;
 use crate::components::traffic::Traffic;
 use crate::glue;
-use crate::state::files::{self, StudentFile};
+use crate::opening;
 use crate::state::{Lens, Page, Pane, TrafficTab};
 use crate::texts::{Lang, Texts};
-
-/// The seed of every run: the same programs give the same run.
-const SEED: u64 = 1;
 
 /// The page.
 #[component]
@@ -46,7 +42,9 @@ pub fn App() -> impl IntoView {
     provide_context(page);
 
     bridge.send(boot_command());
-    open_lab(page, &lab_of_address());
+    opening::open_address(page);
+    opening::follow_address(page);
+    opening::take_drops(page);
     follow_clock(page);
     listen_for_keys(page);
 
@@ -112,6 +110,7 @@ fn PaneBar() -> impl IntoView {
                         <button
                             type="button"
                             role="tab"
+                            data-testid=format!("pane-{}", pane.id())
                             aria-selected=move || (page.pane.get() == pane).to_string()
                             on:click=move |_| page.pane.set(pane)
                         >
@@ -123,61 +122,6 @@ fn PaneBar() -> impl IntoView {
                 .collect_view()}
         </nav>
     }
-}
-
-/// Opens a shipped lab by its name (the first one if there is none of that name), with what the student wrote.
-pub fn open_lab(page: Page, name: &str) {
-    let library = socketlab_lab::library();
-    let Some(lab) = library.iter().find(|lab| lab.name == name).or_else(|| library.first()) else { return };
-    page.lab_name.set(lab.name.to_owned());
-    page.program.set(0);
-    page.console.set(None);
-    if let Ok(history) = glue::window().history() {
-        let address = format!("?lab={}", lab.name);
-        let _forbidden = history.replace_state_with_url(&JsValue::NULL, "", Some(&address));
-    }
-    task::spawn_local(async move {
-        let mut student = Vec::with_capacity(lab.files.len());
-        for (file, original) in lab.files {
-            let kept = glue::store::read(&files::store_key(lab.name, file))
-                .await
-                .ok()
-                .and_then(|kept| kept.as_string());
-            student.push(StudentFile {
-                name: (*file).to_owned(),
-                original: (*original).to_owned(),
-                text: kept.unwrap_or_else(|| (*original).to_owned()),
-            });
-        }
-        // Another lab may have been chosen while the store was read.
-        if page.lab_name.get_untracked() != lab.name {
-            return;
-        }
-        page.bridge.send(Command::LoadLab {
-            toml: lab.toml.to_owned(),
-            files: files::sources(&student),
-            seed: SEED,
-        });
-        page.files.set(student);
-    });
-}
-
-/// Takes over what the student typed, and keeps it.
-pub fn edit_file(page: Page, name: &str, text: String) {
-    let lab = page.lab_name.get_untracked();
-    let key = files::store_key(&lab, name);
-    let mut original = false;
-    page.files.update(|files| {
-        if let Some(file) = files.iter_mut().find(|file| file.name == name) {
-            file.text.clone_from(&text);
-            original = !file.changed();
-        }
-    });
-    task::spawn_local(async move {
-        // Where storage is forbidden the text lives as long as the page.
-        let _forbidden =
-            if original { glue::store::forget(&key).await } else { glue::store::write(&key, &text).await };
-    });
 }
 
 /// Chooses the language, for the next visit too.
@@ -230,14 +174,6 @@ fn class_code() -> Option<String> {
         }
         None => glue::setting("class-code"),
     }
-}
-
-fn lab_of_address() -> String {
-    let search = glue::window().location().search().unwrap_or_default();
-    web_sys::UrlSearchParams::new_with_str(&search)
-        .ok()
-        .and_then(|query| query.get("lab"))
-        .unwrap_or_default()
 }
 
 /// Carries the clock on with every frame the browser draws; with reduced motion only what the worker says counts.
@@ -321,7 +257,7 @@ fn listen_for_keys(page: Page) {
                 true
             }
             digit => match digit.parse::<usize>() {
-                Ok(number @ 1..=3) => {
+                Ok(number @ 1..=4) => {
                     page.tab.set(TrafficTab::ALL[number - 1]);
                     page.pane.set(Pane::Traffic);
                     true

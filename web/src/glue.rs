@@ -66,6 +66,55 @@ pub mod store {
     }
 }
 
+/// Packing and archives (`web/archive/archive.mjs`).
+pub mod archive {
+    use super::*;
+
+    #[wasm_bindgen(module = "/src/glue/archive.js")]
+    extern "C" {
+        /// Fetches the bundle, once. Nothing else here works before.
+        #[wasm_bindgen(catch)]
+        pub async fn load() -> Result<(), JsValue>;
+
+        /// A text, deflated, in letters that an address may hold.
+        pub fn pack(text: &str) -> String;
+
+        /// The text again, if it has at most `limit` octets.
+        #[wasm_bindgen(catch)]
+        pub fn unpack(packed: &str, limit: u32) -> Result<String, JsValue>;
+
+        /// A zip archive of [path, text] pairs.
+        pub fn zip(entries: &js_sys::Array) -> Vec<u8>;
+
+        /// [path, octets] pairs of a zip archive, if it unpacks to at most `limit` octets.
+        #[wasm_bindgen(catch)]
+        pub fn unzip(archive: &[u8], limit: u32) -> Result<js_sys::Array, JsValue>;
+    }
+}
+
+/// Files from and to the student's disk (`web/src/glue/disk.js`). What is read are [path, octets] pairs; no octets:
+/// the file is larger than `limit`.
+pub mod disk {
+    use super::*;
+
+    #[wasm_bindgen(module = "/src/glue/disk.js")]
+    extern "C" {
+        /// What a picker holds.
+        #[wasm_bindgen(catch)]
+        pub async fn picked(input: &web_sys::HtmlInputElement, limit: u32) -> Result<JsValue, JsValue>;
+
+        /// Are files what is dragged?
+        #[wasm_bindgen(js_name = holdsFiles)]
+        pub fn holds_files(event: &web_sys::Event) -> bool;
+
+        /// What was dropped, at most `most` files. To be called while the event is handled.
+        pub fn dropped(event: &web_sys::Event, limit: u32, most: u32) -> js_sys::Promise;
+
+        /// Saves octets as a file.
+        pub fn save(name: &str, bytes: &[u8], mime: &str);
+    }
+}
+
 /// The browser's window. The page never runs without one.
 pub fn window() -> web_sys::Window {
     web_sys::window().expect("the page runs in a window")

@@ -6,6 +6,7 @@ pub mod app;
 pub mod bridge;
 pub mod components;
 pub mod glue;
+pub mod opening;
 pub mod state;
 pub mod texts;
 

@@ -22,6 +22,7 @@ macro_rules! locale {
             include_str!(concat!("../locales/", $lang, "/banner.ftl")),
             include_str!(concat!("../locales/", $lang, "/causes.ftl")),
             include_str!(concat!("../locales/", $lang, "/console.ftl")),
+            include_str!(concat!("../locales/", $lang, "/disk.ftl")),
             include_str!(concat!("../locales/", $lang, "/editor.ftl")),
             include_str!(concat!("../locales/", $lang, "/fields.ftl")),
             include_str!(concat!("../locales/", $lang, "/filter.ftl")),
@@ -35,6 +36,8 @@ macro_rules! locale {
             include_str!(concat!("../locales/", $lang, "/notices.ftl")),
             include_str!(concat!("../locales/", $lang, "/problems.ftl")),
             include_str!(concat!("../locales/", $lang, "/sockets.ftl")),
+            include_str!(concat!("../locales/", $lang, "/tables.ftl")),
+            include_str!(concat!("../locales/", $lang, "/tcp.ftl")),
             include_str!(concat!("../locales/", $lang, "/timeline.ftl")),
         ]
     };
@@ -120,17 +123,27 @@ pub fn milliseconds(lang: Lang, nanoseconds: u64, decimals: u32) -> String {
     let scaled = (nanoseconds + unit / 2) / unit;
     let whole = scaled / 10_u64.pow(decimals.min(6));
     let rest = scaled % 10_u64.pow(decimals.min(6));
-    let digits = whole.to_string();
+    let mut out = grouped(&whole.to_string());
+    if decimals > 0 {
+        out.push(if lang == Lang::Sv { ',' } else { '.' });
+        out.push_str(&format!("{rest:0width$}", width = decimals.min(6) as usize));
+    }
+    out
+}
+
+/// A number of things, thousands set apart by a narrow space: `65 535`.
+pub fn count(_lang: Lang, number: u64) -> String {
+    grouped(&number.to_string())
+}
+
+/// Digits in groups of three.
+fn grouped(digits: &str) -> String {
     let mut out = String::with_capacity(digits.len() + 8);
     for (index, digit) in digits.chars().enumerate() {
         if index > 0 && (digits.len() - index).is_multiple_of(3) {
             out.push('\u{202f}');
         }
         out.push(digit);
-    }
-    if decimals > 0 {
-        out.push(if lang == Lang::Sv { ',' } else { '.' });
-        out.push_str(&format!("{rest:0width$}", width = decimals.min(6) as usize));
     }
     out
 }
@@ -188,6 +201,11 @@ impl Texts {
     /// A time in milliseconds, tracked.
     pub fn milliseconds(self, nanoseconds: u64, decimals: u32) -> String {
         milliseconds(self.0.get(), nanoseconds, decimals)
+    }
+
+    /// A number of things, tracked.
+    pub fn count(self, number: u64) -> String {
+        count(self.0.get(), number)
     }
 
     /// A length of time, tracked.

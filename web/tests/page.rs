@@ -10,8 +10,8 @@ use socketlab_protocol::{
     Command, LabProblem, ProgramView, PythonState, RelayState, RunState, Speed, Update,
 };
 use socketlab_view::{
-    CallView, ConsoleStream, Event, EventKind, FrameView, HostRow, NodeKind, SocketRow, SocketsView,
-    TopologyLink, TopologyNode, TopologyView,
+    CallView, ConsoleStream, Event, EventKind, FrameView, NodeChange, NodeKind, SocketRow, TopologyLink,
+    TopologyNode, TopologyView,
 };
 use socketlab_web::app::{Shell, hear};
 use socketlab_web::bridge::Bridge;
@@ -265,12 +265,13 @@ async fn sockets_are_listed_as_ss_spells_them() {
         syn_queue: 0,
         in_accept_queue: false,
         recv_head: vec![],
-        tcb: vec![],
+        recv_buffer: 131_072,
+        send_buffer: 16_384,
+        tcb: None,
         timers: vec![],
-        numbers: None,
     };
-    let host = HostRow { node: 0, sockets: vec![row], neighbours: vec![] };
-    window.hear(Update::Sockets(SocketsView { at: 0, hosts: vec![host] }));
+    let change = NodeChange { at: 0, node: 0, sockets: vec![row], ..NodeChange::default() };
+    window.hear(Update::Nodes(vec![change.clone()]));
     settled().await;
     let table = window.find("sockets-table").expect("the table");
     let cells = table.get_elements_by_tag_name("td");
@@ -279,6 +280,14 @@ async fn sockets_are_listed_as_ss_spells_them() {
         .map(|cell| cell.trim().to_owned())
         .collect();
     assert_eq!(cells, ["server", "tcp", "LISTEN", "1", "5", "10.0.0.80:80", "0.0.0.0:*", "server.py fd=3"]);
+
+    // Later it is gone; a look at the past brings it back.
+    let later = NodeChange { at: 5_000_000, sockets: vec![], gone: vec![1], tables: None, ..change };
+    window.hear(Update::Nodes(vec![later]));
+    window.hear(Update::Clock { now: 9_000_000, rate: 0, next: None });
+    assert!(!window.text("sockets-table").await.contains("LISTEN"));
+    window.page.look_at(4_999_999);
+    assert!(window.text("sockets-table").await.contains("LISTEN"));
 }
 
 #[test]

@@ -36,6 +36,29 @@ pub struct LinkSnapshot {
 }
 
 impl World {
+    /// One host or gateway as it is now; none: the node has no stack.
+    pub fn host_snapshot(&self, id: NodeId) -> Option<HostSnapshot> {
+        self.host(id).map(|node| node.host.snapshot())
+    }
+
+    /// What a switch has learnt; none: the node is none.
+    pub fn switch_table(&self, id: NodeId) -> Option<Vec<SwitchEntry>> {
+        match &self.nodes.get(id.0 as usize)?.body {
+            Body::Switch(switch) => Some(switch.table(self.now)),
+            _ => None,
+        }
+    }
+
+    /// Links, by number, and the frames that somebody holds with the link of each.
+    pub fn links(&self) -> (Vec<LinkSnapshot>, Vec<(FrameId, LinkId)>) {
+        let links = self.links.iter().map(|link| LinkSnapshot {
+            params: link.params,
+            cut: link.cut,
+            queued: (link.directions[0].queue.len(), link.directions[1].queue.len()),
+        });
+        (links.collect(), self.held.iter().map(|(frame, held)| (*frame, held.link)).collect())
+    }
+
     /// The whole world as it is now.
     pub fn picture(&self) -> WorldSnapshot {
         let nodes = (0u32..).map(NodeId).zip(&self.nodes);
@@ -43,17 +66,7 @@ impl World {
             Body::Switch(switch) => Some((id, switch.table(self.now))),
             _ => None,
         });
-        let links = self.links.iter().map(|link| LinkSnapshot {
-            params: link.params,
-            cut: link.cut,
-            queued: (link.directions[0].queue.len(), link.directions[1].queue.len()),
-        });
-        WorldSnapshot {
-            at: self.now,
-            hosts: self.snapshot(),
-            switches: switches.collect(),
-            links: links.collect(),
-            held: self.held.iter().map(|(frame, held)| (*frame, held.link)).collect(),
-        }
+        let (links, held) = self.links();
+        WorldSnapshot { at: self.now, hosts: self.snapshot(), switches: switches.collect(), links, held }
     }
 }

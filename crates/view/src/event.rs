@@ -305,12 +305,14 @@ pub struct SocketRow {
     pub in_accept_queue: bool,
     /// First octets of the receive queue.
     pub recv_head: Vec<u8>,
-    /// Fields of the TCB as (name, value), in the order of RFC 9293 3.3.1; empty without one.
-    pub tcb: Vec<(String, String)>,
+    /// Size of the receive buffer in octets.
+    pub recv_buffer: u64,
+    /// Size of the send buffer in octets.
+    pub send_buffer: u64,
+    /// The TCB, for TCP connections.
+    pub tcb: Option<TcbView>,
     /// Timers that run: message key and deadline in nanoseconds.
     pub timers: Vec<(String, u64)>,
-    /// For graphs: what a connection's TCB says in numbers.
-    pub numbers: Option<TcpNumbers>,
 }
 
 /// A connection's congestion control, round-trip time and windows at an instant. Times in nanoseconds, the rest in
@@ -335,6 +337,116 @@ pub struct TcpNumbers {
     pub retransmissions: u64,
 }
 
+/// The transmission control block: absolute sequence numbers, sizes in octets, times in nanoseconds.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the RFCs' names: RFC 9293 3.3.1, RFC 5681, RFC 6298, RFC 7323")]
+pub struct TcbView {
+    pub iss: u32,
+    pub snd_una: u32,
+    pub snd_nxt: u32,
+    pub snd_wnd: u32,
+    pub irs: u32,
+    pub rcv_nxt: u32,
+    pub rcv_wnd: u32,
+    pub cwnd: u32,
+    pub ssthresh: u32,
+    pub srtt: Option<u64>,
+    pub rttvar: Option<u64>,
+    pub rto: u64,
+    /// How often the retransmission timer doubled.
+    pub backoff: u32,
+    pub dup_acks: u32,
+    pub in_recovery: bool,
+    /// Ranges that the peer reported by SACK, `[left, right)`.
+    pub sacked: Vec<(u32, u32)>,
+    /// Ranges held that came out of order, `[left, right)`.
+    pub out_of_order: Vec<(u32, u32)>,
+    pub snd_mss: u32,
+    pub rcv_mss: u32,
+    /// Our and the peer's window scale shift, if agreed.
+    pub window_scale: Option<(u8, u8)>,
+    pub sack_permitted: bool,
+    pub timestamps: bool,
+    pub retransmissions: u64,
+    pub bytes_sent: u64,
+    pub bytes_received: u64,
+}
+
+impl TcbView {
+    /// Octets sent and not yet acknowledged.
+    pub fn flight(&self) -> u32 {
+        self.snd_nxt.wrapping_sub(self.snd_una)
+    }
+}
+
+impl From<&TcbView> for TcpNumbers {
+    fn from(t: &TcbView) -> Self {
+        TcpNumbers {
+            cwnd: t.cwnd,
+            ssthresh: (t.ssthresh != u32::MAX).then_some(t.ssthresh),
+            in_flight: t.flight(),
+            snd_wnd: t.snd_wnd,
+            rcv_wnd: t.rcv_wnd,
+            srtt: t.srtt,
+            rto: t.rto,
+            retransmissions: t.retransmissions,
+        }
+    }
+}
+
+/// A table of a node, as a command of Linux would print it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeTable {
+    /// Message key of its title, also its kind: `table-neighbours`.
+    pub key: String,
+    /// Message keys of its columns.
+    pub columns: Vec<String>,
+    /// Cells, row by row.
+    pub rows: Vec<Vec<String>>,
+}
+
+/// What is different at one node since it was last told.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeChange {
+    /// Since when, in nanoseconds.
+    pub at: u64,
+    /// Index of the node.
+    pub node: u32,
+    /// Sockets that are new or different.
+    pub sockets: Vec<SocketRow>,
+    /// Sockets that are gone.
+    pub gone: Vec<u32>,
+    /// Its tables, if any is different.
+    pub tables: Option<Vec<NodeTable>>,
+}
+
+/// A link as it is now. Times are nanoseconds, probabilities parts per million.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkState {
+    /// One-way delay.
+    pub delay: u64,
+    /// Up to this much more, drawn for each frame.
+    pub jitter: u64,
+    /// Bits per second; 0: unlimited.
+    pub rate: u64,
+    /// Frames that may wait for the link.
+    pub queue: u32,
+    /// A frame is lost.
+    pub loss: u32,
+    /// A frame arrives twice.
+    pub duplicate: u32,
+    /// A frame is overtaken by later ones.
+    pub reorder: u32,
+    /// One bit of a frame is flipped.
+    pub corrupt: u32,
+    /// Largest IP packet, in octets.
+    pub mtu: u32,
+    /// Nothing gets through.
+    pub cut: bool,
+    /// Numbers of the frames that somebody holds.
+    pub held: Vec<u64>,
+}
+
 /// The sockets of one host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostRow {
@@ -342,8 +454,8 @@ pub struct HostRow {
     pub node: u32,
     /// Its sockets.
     pub sockets: Vec<SocketRow>,
-    /// Neighbour table: address, MAC or empty.
-    pub neighbours: Vec<(String, String)>,
+    /// Interfaces, routes, neighbours and what else the node keeps in tables.
+    pub tables: Vec<NodeTable>,
 }
 
 /// The sockets of all hosts at one instant.

@@ -5,15 +5,16 @@ use core::net::{IpAddr, SocketAddr};
 use std::collections::BTreeMap;
 
 use socketlab_dissect::{Analysis, Summary};
+use socketlab_netsim::SwitchEntry;
 use socketlab_netsim::record::{ExitStatus, NodeId, Record, RecordKind, Stream};
 use socketlab_stack::{CallId, Cause, HostSnapshot, Instant, Pid, SocketId, TcpState};
 
 use crate::event::{
-    CallView, ConsoleStream, Event, EventKind, ExitView, FailureView, FrameView, GatewayView, NodeKind,
-    ProgramInfo, SocketsView, TopologyView,
+    CallView, ConsoleStream, Event, EventKind, ExitView, FailureView, FrameView, GatewayView, HostRow,
+    NodeKind, ProgramInfo, SocketsView, TopologyView,
 };
 use crate::notice::{NoticeView, notice};
-use crate::{keys, sockets};
+use crate::{keys, sockets, tables};
 
 /// Packets whose line is kept for their next hops; older ones are taken apart again if they should still travel.
 const PACKETS_KEPT: usize = 65_536;
@@ -88,6 +89,17 @@ impl Ingest {
             |pid| self.process(pid),
             |protocol, a, b| self.analysis.conversation(protocol, a, b),
         )
+    }
+
+    /// One host as the tables show it.
+    pub fn host(&self, node: NodeId, host: &HostSnapshot) -> HostRow {
+        let conversation = |protocol, a, b| self.analysis.conversation(protocol, a, b);
+        sockets::host(node, host, &|pid| self.process(pid), &conversation)
+    }
+
+    /// One switch as the tables show it. `ports`: the name of the node behind each of its ports.
+    pub fn switch(&self, at: Instant, node: NodeId, table: &[SwitchEntry], ports: &[String]) -> HostRow {
+        tables::of_switch(at, node, table, ports)
     }
 
     /// Index and file name of a process's program.

@@ -10,15 +10,18 @@ pub mod flow;
 #[cfg(test)]
 #[path = "../../dissect/src/frames.rs"]
 mod frames;
+pub mod history;
 mod ingest;
 mod journey;
 pub mod keys;
 pub mod ladder;
+mod links;
 pub mod notice;
 pub mod packets;
 #[cfg(test)]
 mod scene;
 mod sockets;
+mod tables;
 #[cfg(test)]
 mod tests;
 pub mod text;
@@ -29,9 +32,11 @@ pub mod wait;
 
 pub use event::{
     CallView, ConsoleStream, Event, EventKind, ExitView, FailureView, FrameView, GatewayView, HostRow,
-    NodeKind, ProgramInfo, SocketRow, SocketsView, TcpNumbers, TopologyLink, TopologyNode, TopologyView,
+    LinkState, NodeChange, NodeKind, NodeTable, ProgramInfo, SocketRow, SocketsView, TcbView, TcpNumbers,
+    TopologyLink, TopologyNode, TopologyView,
 };
 pub use ingest::Ingest;
+pub use links::{link_params, link_states};
 pub use notice::NoticeView;
 pub use socketlab_dissect::{
     Context, Dissection, Expert, Field, Filter, FilterError, FilterProblem, Layer, LayerLetter, Note, Source,

@@ -6,8 +6,8 @@ use core::time::Duration;
 use socketlab_netsim::record::NodeId;
 use socketlab_stack::{HostSnapshot, Instant, Pid, ProtocolKind, SocketSnapshot, TcbSnapshot, TcpState};
 
-use crate::event::{HostRow, SocketRow, SocketsView, TcpNumbers};
-use crate::keys;
+use crate::event::{HostRow, SocketRow, SocketsView, TcbView};
+use crate::{keys, tables};
 
 /// All sockets at an instant. `process`: a process's program and file; `conversation`: number of a pair of ends.
 pub(crate) fn view<'a>(
@@ -16,16 +16,19 @@ pub(crate) fn view<'a>(
     process: impl Fn(Pid) -> Option<(u32, &'a str)>,
     conversation: impl Fn(u8, SocketAddr, SocketAddr) -> Option<u32>,
 ) -> SocketsView {
-    let hosts = hosts.iter().map(|(node, host)| HostRow {
-        node: node.0,
-        sockets: host.sockets.iter().map(|s| row(s, &process, &conversation)).collect(),
-        neighbours: host
-            .neighbours
-            .iter()
-            .map(|n| (n.address.to_string(), n.mac.map(|m| m.to_string()).unwrap_or_default()))
-            .collect(),
-    });
+    let hosts = hosts.iter().map(|(node, state)| host(*node, state, &process, &conversation));
     SocketsView { at: at.as_nanos(), hosts: hosts.collect() }
+}
+
+/// One host.
+pub(crate) fn host<'a>(
+    node: NodeId,
+    state: &HostSnapshot,
+    process: &impl Fn(Pid) -> Option<(u32, &'a str)>,
+    conversation: &impl Fn(u8, SocketAddr, SocketAddr) -> Option<u32>,
+) -> HostRow {
+    let sockets = state.sockets.iter().map(|s| row(s, process, conversation)).collect();
+    HostRow { node: node.0, sockets, tables: tables::of_host(state) }
 }
 
 fn row<'a>(
@@ -71,28 +74,14 @@ fn row<'a>(
         syn_queue: u32::try_from(s.syn_queue).unwrap_or(u32::MAX),
         in_accept_queue: s.waits_at.is_some() && s.state.is_some_and(|t| t != TcpState::SynReceived),
         recv_head: s.recv_head.clone(),
-        tcb: s.tcb.as_ref().map(tcb).unwrap_or_default(),
+        recv_buffer: s.recv_buffer as u64,
+        send_buffer: s.send_buffer as u64,
+        tcb: s.tcb.as_ref().map(tcb),
         timers: s
             .timers
             .iter()
             .map(|t| (keys::timer_key(t.kind).to_string(), t.deadline.as_nanos()))
             .collect(),
-        numbers: s.tcb.as_ref().map(numbers),
-    }
-}
-
-/// What graphs draw of a TCB.
-fn numbers(t: &TcbSnapshot) -> TcpNumbers {
-    let nanos = |d: Duration| u64::try_from(d.as_nanos()).unwrap_or(u64::MAX);
-    TcpNumbers {
-        cwnd: t.cwnd,
-        ssthresh: (t.ssthresh != u32::MAX).then_some(t.ssthresh),
-        in_flight: t.snd_nxt.wrapping_sub(t.snd_una),
-        snd_wnd: t.snd_wnd,
-        rcv_wnd: t.rcv_wnd,
-        srtt: t.srtt.map(nanos),
-        rto: nanos(t.rto),
-        retransmissions: t.retransmissions,
     }
 }
 
@@ -115,49 +104,36 @@ fn peer(s: &SocketSnapshot) -> String {
     }
 }
 
-/// A sequence number with its distance from the first one: `305419907 (1)`.
-fn sequence(value: u32, first: u32) -> String {
-    format!("{value} ({})", value.wrapping_sub(first))
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
-fn ms(d: Duration) -> String {
-    format!("{}.{:03} ms", d.as_millis(), d.subsec_micros() % 1000)
-}
-
-/// The TCB's fields: RFC 9293 3.3.1 first, then RFC 5681, RFC 6298 and the options.
-fn tcb(t: &TcbSnapshot) -> Vec<(String, String)> {
-    let ranges = |r: &[(u32, u32)], first: u32| {
-        let r: Vec<_> =
-            r.iter().map(|(a, b)| format!("{}-{}", a.wrapping_sub(first), b.wrapping_sub(first))).collect();
-        r.join(" ")
-    };
-    let mut rows = vec![
-        ("SND.UNA", sequence(t.snd_una, t.iss)),
-        ("SND.NXT", sequence(t.snd_nxt, t.iss)),
-        ("SND.WND", t.snd_wnd.to_string()),
-        ("ISS", t.iss.to_string()),
-        ("RCV.NXT", sequence(t.rcv_nxt, t.irs)),
-        ("RCV.WND", t.rcv_wnd.to_string()),
-        ("IRS", t.irs.to_string()),
-        ("cwnd", t.cwnd.to_string()),
-        ("ssthresh", t.ssthresh.to_string()),
-        ("RTO", ms(t.rto)),
-    ];
-    if let (Some(srtt), Some(rttvar)) = (t.srtt, t.rttvar) {
-        rows.extend([("SRTT", ms(srtt)), ("RTTVAR", ms(rttvar))]);
+fn tcb(t: &TcbSnapshot) -> TcbView {
+    TcbView {
+        iss: t.iss,
+        snd_una: t.snd_una,
+        snd_nxt: t.snd_nxt,
+        snd_wnd: t.snd_wnd,
+        irs: t.irs,
+        rcv_nxt: t.rcv_nxt,
+        rcv_wnd: t.rcv_wnd,
+        cwnd: t.cwnd,
+        ssthresh: t.ssthresh,
+        srtt: t.srtt.map(nanos),
+        rttvar: t.rttvar.map(nanos),
+        rto: nanos(t.rto),
+        backoff: t.backoff,
+        dup_acks: t.dup_acks,
+        in_recovery: t.in_recovery,
+        sacked: t.sacked.clone(),
+        out_of_order: t.out_of_order.clone(),
+        snd_mss: t.snd_mss,
+        rcv_mss: t.rcv_mss,
+        window_scale: t.window_scale,
+        sack_permitted: t.sack_permitted,
+        timestamps: t.timestamps,
+        retransmissions: t.retransmissions,
+        bytes_sent: t.bytes_sent,
+        bytes_received: t.bytes_received,
     }
-    rows.extend([("SMSS", t.snd_mss.to_string()), ("RMSS", t.rcv_mss.to_string())]);
-    if let Some((own, other)) = t.window_scale {
-        rows.push(("wscale", format!("{own},{other}")));
-    }
-    let optional = [
-        ("backoff", t.backoff.to_string(), t.backoff > 0),
-        ("dup_acks", t.dup_acks.to_string(), t.dup_acks > 0),
-        ("sacked", ranges(&t.sacked, t.iss), !t.sacked.is_empty()),
-        ("out_of_order", ranges(&t.out_of_order, t.irs), !t.out_of_order.is_empty()),
-        ("retransmissions", t.retransmissions.to_string(), t.retransmissions > 0),
-    ];
-    rows.extend(optional.into_iter().filter(|(.., shown)| *shown).map(|(name, value, _)| (name, value)));
-    rows.extend([("bytes_sent", t.bytes_sent.to_string()), ("bytes_received", t.bytes_received.to_string())]);
-    rows.into_iter().map(|(name, value)| (name.to_string(), value)).collect()
 }

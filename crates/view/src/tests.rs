@@ -377,3 +377,29 @@ fn keys_are_unique() {
     all.dedup();
     assert_eq!(all.len(), count);
 }
+
+#[test]
+fn a_held_frame_stays_where_it_is_until_it_is_let_go() {
+    let mut flights = Flights::default();
+    let mut scene = scene::conversation();
+    let sent = scene.events().into_iter().find_map(|event| match &event.kind {
+        EventKind::FrameSent(frame) => Some((event.clone(), frame.clone())),
+        _ => None,
+    });
+    let (event, frame) = sent.unwrap();
+    flights.push(&event);
+    let half = event.at + (frame.arrives - event.at) / 2;
+    let notice = crate::NoticeView {
+        frame: Some(frame.frame),
+        key: "notice-frame-held".to_string(),
+        ..crate::NoticeView::default()
+    };
+    flights.push(&Event { seq: event.seq + 1, at: half, kind: EventKind::Notice(notice) });
+    let later = frame.arrives + 60_000_000_000;
+    let seen = flights.at(later);
+    assert!(seen.len() == 1 && seen[0].held && (0.4..0.6).contains(&seen[0].progress), "{seen:?}");
+    let delivered = EventKind::FrameDelivered { frame: frame.frame };
+    flights.push(&Event { seq: event.seq + 2, at: later, kind: delivered });
+    assert!(flights.at(later).is_empty());
+    assert!(flights.at(later - 1)[0].held, "as it was before");
+}

@@ -19,6 +19,8 @@ pub struct Span {
     pub start: u64,
     /// When it ended; none: it blocks still.
     pub end: Option<u64>,
+    /// Where it begins and ends, in units: so that a long run need not look each up.
+    pub reach: (f64, Option<f64>),
     /// It waited.
     pub blocked: bool,
     /// It failed.
@@ -34,6 +36,8 @@ pub struct PacketTick {
     pub packet: u64,
     /// When, in nanoseconds.
     pub at: u64,
+    /// Where, in units.
+    pub units: f64,
     /// Sent by this host (else taken).
     pub sent: bool,
     /// Conversation: its colour.
@@ -138,6 +142,7 @@ impl TimelineBuilder {
                 let lane_node = self.timeline.lanes[lane].node;
                 let span = &mut self.timeline.lanes[lane].calls[i];
                 span.end = Some(event.at);
+                span.reach.1 = Some(self.units);
                 span.blocked = event.at.saturating_sub(span.start) > BLOCKED_NANOS;
                 span.failed = failure.is_some();
                 span.conversation = span.conversation.or(*conversation);
@@ -183,6 +188,7 @@ impl TimelineBuilder {
             name: call.name.clone(),
             start: at,
             end: None,
+            reach: (self.units, None),
             blocked: true,
             failed: false,
             conversation: call.conversation,
@@ -199,13 +205,16 @@ impl TimelineBuilder {
             self.owners.insert((f.from, conversation), lane);
         }
         let lane = by_call.or_else(|| self.lane_of(f.from, f.conversation));
-        self.tick(lane, PacketTick { packet: f.packet, at, sent: true, conversation: f.conversation });
+        self.tick(
+            lane,
+            PacketTick { packet: f.packet, at, units: self.units, sent: true, conversation: f.conversation },
+        );
     }
 
     fn arrived(&mut self, at: u64, packet: u64, node: u32) {
         let conversation = self.packets.get(&packet).copied().flatten();
         let lane = self.lane_of(node, conversation);
-        self.tick(lane, PacketTick { packet, at, sent: false, conversation });
+        self.tick(lane, PacketTick { packet, at, units: self.units, sent: false, conversation });
     }
 
     fn tick(&mut self, lane: Option<usize>, tick: PacketTick) {
@@ -228,6 +237,7 @@ impl TimelineBuilder {
         }
         for span in lane.calls.iter_mut().rev().filter(|s| s.end.is_none()) {
             span.end = Some(at);
+            span.reach.1 = Some(self.units);
         }
         self.calls.retain(|_, (lane, _)| *lane != program as usize);
     }

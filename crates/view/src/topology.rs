@@ -132,6 +132,8 @@ pub struct Flight {
     pub conversation: Option<u32>,
     /// It will not arrive (at this instant it is known): message key of the reason.
     pub lost: Option<String>,
+    /// Somebody holds it.
+    pub held: bool,
 }
 
 /// Which frames are under way, at any instant.
@@ -142,6 +144,8 @@ pub struct Flights {
     open: BTreeMap<u64, usize>,
     /// The longest any frame takes, with the time its loss is shown, in nanoseconds.
     longest: u64,
+    /// Frames that were ever held: they may be there much longer.
+    held: Vec<usize>,
 }
 
 #[derive(Clone, Debug)]
@@ -150,6 +154,9 @@ struct Frame {
     sent: u64,
     arrives: u64,
     lost: Option<(u64, String)>,
+    /// Held since.
+    held: Option<u64>,
+    delivered: Option<u64>,
 }
 
 impl Flights {
@@ -165,10 +172,20 @@ impl Flights {
                     sent: event.at,
                     arrives: f.arrives,
                     lost: None,
+                    held: None,
+                    delivered: None,
                 });
             }
             EventKind::FrameDelivered { frame } => {
-                self.open.remove(frame);
+                if let Some(i) = self.open.remove(frame) {
+                    self.frames[i].delivered = Some(event.at);
+                }
+            }
+            EventKind::Notice(notice) if notice.key == "notice-frame-held" => {
+                if let Some(i) = notice.frame.and_then(|frame| self.open.get(&frame)).copied() {
+                    self.frames[i].held = Some(event.at);
+                    self.held.push(i);
+                }
             }
             EventKind::FrameLost { frame, reason } => {
                 if let Some(i) = self.open.remove(frame) {
@@ -184,8 +201,9 @@ impl Flights {
     pub fn at(&self, at: u64) -> Vec<Flight> {
         let first = self.frames.partition_point(|f| f.sent + self.longest < at);
         let after = self.frames.partition_point(|f| f.sent <= at);
-        let mut flights: Vec<Flight> =
-            self.frames.get(first..after).unwrap_or_default().iter().filter_map(|f| f.at(at)).collect();
+        let held = self.held.iter().filter(|i| **i < first).filter_map(|i| self.frames.get(*i));
+        let near = self.frames.get(first..after).unwrap_or_default();
+        let mut flights: Vec<Flight> = held.chain(near).filter_map(|f| f.at(at)).collect();
         flights.sort_by_key(|f| f.frame);
         flights
     }
@@ -204,6 +222,13 @@ impl Frame {
                 // What a queue or a cut link lost never left: it is shown a little way out.
                 flight.progress = part(*lost).max(0.08);
                 flight.lost = Some(reason.clone());
+            }
+            _ if self.held.is_some_and(|held| held <= at) => {
+                if self.delivered.is_some_and(|delivered| delivered <= at) {
+                    return None;
+                }
+                flight.progress = self.held.map_or(0.0, part);
+                flight.held = true;
             }
             _ if at >= self.arrives => return None,
             _ => flight.progress = part(at),
@@ -240,6 +265,7 @@ fn flight(event: &Event, f: &FrameView) -> Flight {
         detail,
         conversation: f.conversation,
         lost: None,
+        held: false,
     }
 }
 

@@ -167,8 +167,7 @@ impl Waits {
                 None => ("wait-connect-syn-sent", vec![peer_arg]),
             },
             "send" | "sendto" => {
-                let window = row.and_then(|r| r.tcb.iter().find(|(name, _)| name == "SND.WND"));
-                let closed = window.is_some_and(|(_, value)| value == "0");
+                let closed = row.and_then(|r| r.tcb.as_ref()).is_some_and(|tcb| tcb.snd_wnd == 0);
                 let key = if closed { "wait-send-zero-window" } else { "wait-send-full" };
                 (key, vec![peer_arg, ("queued", queued)])
             }

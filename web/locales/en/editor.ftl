@@ -14,3 +14,5 @@ life-waiting = waiting
 life-done = ended
 life-failed = ended with an error
 life-stopped = stopped
+editor-use-lab = Use this lab file
+editor-use-lab-title = Load the lab anew with this lab file

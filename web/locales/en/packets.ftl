@@ -7,3 +7,5 @@ packets-length = Length
 packets-info = Info
 packets-empty = No packets yet.
 packets-lost = lost: { $reason }
+packets-filter = Display filter, as in Wireshark
+packets-shown = { $shown } of { $all }

@@ -34,3 +34,4 @@ lab-not-an-end = “{ $value }” is at no end of this link; write “{ $one }�
 lab-not-of-this-service = A service of kind “{ $kind }” has no “{ $name }”; remove it.
 lab-missing-file = The program file “{ $name }” is not there; add it beside lab.toml.
 lab-missing-file-near = The program file “{ $name }” is not there; did you mean “{ $nearest }”?
+problems-show = Show the line

@@ -14,3 +14,5 @@ life-waiting = väntar
 life-done = klart
 life-failed = slutade med ett fel
 life-stopped = stoppat
+editor-use-lab = Använd labbfilen
+editor-use-lab-title = Ladda om labbet med den här labbfilen

@@ -7,3 +7,5 @@ packets-length = Längd
 packets-info = Info
 packets-empty = Inga paket än.
 packets-lost = förlorat: { $reason }
+packets-filter = Visningsfilter, som i Wireshark
+packets-shown = { $shown } av { $all }

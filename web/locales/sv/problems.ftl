@@ -34,3 +34,4 @@ lab-not-an-end = ”{ $value }” är inte i någon ände av länken; skriv ”{
 lab-not-of-this-service = En tjänst av slaget ”{ $kind }” har inget ”{ $name }”; ta bort det.
 lab-missing-file = Programfilen ”{ $name }” finns inte; lägg den bredvid lab.toml.
 lab-missing-file-near = Programfilen ”{ $name }” finns inte; menade du ”{ $nearest }”?
+problems-show = Visa raden

@@ -2,7 +2,7 @@
 //! `postMessage`; both sides are built from the same source.
 
 use serde::{Deserialize, Serialize};
-use socketlab_view::{Event, SocketsView, TopologyView};
+use socketlab_view::{Event, LinkState, NodeChange, TopologyView};
 
 /// A program's file in the editor.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,8 +91,27 @@ pub enum Command {
     SetSpeed(Speed),
     /// A line typed into a program's console, with its newline; empty: end of file.
     Stdin { program: u32, text: String },
+    /// A link behaves like this from now on; `cut` and `held` do not count.
+    SetLink { link: u32, state: LinkState },
+    /// Cuts a link, or mends it.
+    CutLink { link: u32, cut: bool },
+    /// Does something to a frame that is under way or held.
+    Frame { frame: u64, deed: FrameDeed },
     /// Ask for the trace as pcapng; answered by [`Update::Pcap`].
     ExportPcap,
+}
+
+/// What is done to one frame.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FrameDeed {
+    /// It stays where it is.
+    Hold,
+    /// It arrives, if it was held.
+    Release,
+    /// It is lost.
+    Drop,
+    /// It has these octets from now on.
+    Edit(Vec<u8>),
 }
 
 /// How far Python has come.
@@ -180,8 +199,10 @@ pub enum Update {
     },
     /// State of the run.
     Run(RunState),
-    /// Sockets of all hosts.
-    Sockets(SocketsView),
+    /// What changed in sockets and tables, node by node, in the order of time.
+    Nodes(Vec<NodeChange>),
+    /// All links as they are now, by number.
+    Links(Vec<LinkState>),
     /// State of the relay.
     Relay(RelayState),
     /// A sentence of the relay for the person: what it refused and why, which limit bites, its welcome.

@@ -25,6 +25,8 @@ pub enum Glyph {
     Stop,
     Undo,
     Table,
+    Folder,
+    Clear,
 }
 
 impl Glyph {
@@ -56,6 +58,8 @@ impl Glyph {
             Glyph::Fit => "M2.5 6V2.5H6M10 2.5h3.5V6M13.5 10v3.5H10M6 13.5H2.5V10",
             Glyph::Stop => "M4 4h8v8H4z",
             Glyph::Undo => "M6 3 2.8 6.2 6 9.4M3 6.2h6a3.6 3.6 0 0 1 0 7.2H6.5",
+            Glyph::Folder => "M2 4.5v8h12v-6.5H7.8L6.3 4.5zM8 8v3M6.6 9.7 8 11l1.4-1.3",
+            Glyph::Clear => "M3 4.5h10M6.5 4.5V3h3v1.5M4.5 4.5l.6 8.5h5.8l.6-8.5M6.8 7v3.5M9.2 7v3.5",
             Glyph::Table => "M2.5 3.5h11v9h-11zM2.5 6.5h11M2.5 9.5h11M6.5 3.5v9",
         }
     }

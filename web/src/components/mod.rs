@@ -2,6 +2,7 @@
 
 pub mod banner;
 pub mod console;
+pub mod disk;
 pub mod editor;
 pub mod header;
 pub mod help;
@@ -11,9 +12,12 @@ pub mod ladder;
 pub mod lesson;
 pub mod net;
 pub mod packets;
+pub mod rows;
 pub mod segment;
 pub mod size;
 pub mod sockets;
+pub mod tables;
+pub mod tcp;
 pub mod timeline;
 pub mod traffic;
 

@@ -2,6 +2,8 @@
 
 use socketlab_protocol::SourceFile;
 
+use super::package::LAB_FILE;
+
 /// One file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StudentFile {
@@ -25,7 +27,8 @@ pub fn store_key(lab: &str, file: &str) -> String {
     format!("{lab}/{file}")
 }
 
-/// The files as a command carries them.
+/// The programs and their data as a command carries them: without the lab file.
 pub fn sources(files: &[StudentFile]) -> Vec<SourceFile> {
-    files.iter().map(|file| SourceFile { name: file.name.clone(), text: file.text.clone() }).collect()
+    let sources = files.iter().filter(|file| file.name != LAB_FILE);
+    sources.map(|file| SourceFile { name: file.name.clone(), text: file.text.clone() }).collect()
 }

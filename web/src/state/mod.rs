@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod console;
 pub mod files;
+pub mod package;
 pub mod programs;
 pub mod trace;
 
@@ -11,12 +12,15 @@ use leptos::prelude::{Update as _, *};
 use socketlab_protocol::{
     Command, LabProblem, ProgramView, PythonState, RelayState, RunState, Speed, Step, Update,
 };
+use socketlab_view::history::History;
 use socketlab_view::ladder::LadderFilter;
-use socketlab_view::{ProgramInfo, SocketsView, TopologyView};
+use socketlab_view::{LinkState, ProgramInfo, SocketsView, TopologyView};
 
 use crate::bridge::Bridge;
+use crate::glue;
 use clock::ClockFact;
 use files::StudentFile;
+use package::{Package, Refused};
 use trace::Trace;
 
 /// A lab as the worker loaded it.
@@ -68,6 +72,8 @@ pub struct Selection {
     pub conversation: Option<u32>,
     /// A system call.
     pub call: Option<u64>,
+    /// A socket: node, and its number there.
+    pub socket: Option<(u32, u32)>,
 }
 
 /// What the map of the network shows.
@@ -107,11 +113,14 @@ pub enum TrafficTab {
     Packets,
     /// The sockets table.
     Sockets,
+    /// What nodes keep in tables: interfaces, routes, neighbours.
+    Tables,
 }
 
 impl TrafficTab {
     /// From left to right.
-    pub const ALL: [TrafficTab; 3] = [TrafficTab::Ladder, TrafficTab::Packets, TrafficTab::Sockets];
+    pub const ALL: [TrafficTab; 4] =
+        [TrafficTab::Ladder, TrafficTab::Packets, TrafficTab::Sockets, TrafficTab::Tables];
 
     /// Key of its name; also its id.
     pub const fn key(self) -> &'static str {
@@ -119,6 +128,7 @@ impl TrafficTab {
             TrafficTab::Ladder => "tab-ladder",
             TrafficTab::Packets => "tab-packets",
             TrafficTab::Sockets => "tab-sockets",
+            TrafficTab::Tables => "tab-tables",
         }
     }
 }
@@ -155,8 +165,16 @@ impl Pane {
 pub struct Page {
     /// To the worker.
     pub bridge: Bridge,
-    /// Name of the open lab.
+    /// Name of the open lab: of a shipped one, or the key of a package.
     pub lab_name: RwSignal<String>,
+    /// The open lab, if it is not a shipped one.
+    pub own: RwSignal<Option<Package>>,
+    /// Why the last lab from a link or the disk was not opened.
+    pub refused: RwSignal<Option<Refused>>,
+    /// The text of the lab file that the worker has.
+    pub lab_text: RwSignal<String>,
+    /// A file in the editor that is no program: the lab file, a module, data.
+    pub other_file: RwSignal<Option<String>>,
     /// The lab as loaded.
     pub lab: RwSignal<LoadedLab>,
     /// What is wrong with the lab file.
@@ -179,8 +197,14 @@ pub struct Page {
     pub speed: RwSignal<Speed>,
     /// What a step is.
     pub step: RwSignal<Step>,
-    /// Sockets of all hosts, as last heard.
-    pub sockets: RwSignal<SocketsView>,
+    /// Every change of sockets and tables in this run.
+    pub history: RwSignal<History>,
+    /// Sockets and tables of all nodes at the time shown.
+    pub sockets: Memo<SocketsView>,
+    /// All links as they are now.
+    pub links: RwSignal<Vec<LinkState>>,
+    /// A link whose settings are open.
+    pub open_link: RwSignal<Option<u32>>,
     /// How far Python has come.
     pub python: RwSignal<PythonState>,
     /// Did the worker itself fail? The text is for a bug report.
@@ -214,9 +238,14 @@ impl Page {
     pub fn new(bridge: Bridge) -> Self {
         let live = RwSignal::new(0);
         let past = RwSignal::new(None::<u64>);
+        let history = RwSignal::new(History::default());
         Page {
             bridge,
             lab_name: RwSignal::new(String::new()),
+            own: RwSignal::new(None),
+            refused: RwSignal::new(None),
+            lab_text: RwSignal::new(String::new()),
+            other_file: RwSignal::new(None),
             lab: RwSignal::new(LoadedLab::default()),
             problems: RwSignal::new(Vec::new()),
             files: RwSignal::new(Vec::new()),
@@ -228,7 +257,14 @@ impl Page {
             run: RwSignal::new(RunState::Fresh),
             speed: RwSignal::new(Speed::Permille(1000)),
             step: RwSignal::new(Step::Event),
-            sockets: RwSignal::new(SocketsView::default()),
+            history,
+            sockets: Memo::new(move |_| {
+                // The last instant known while live: the clock on screen may lag behind it.
+                let at = past.get().unwrap_or(u64::MAX);
+                history.with(|history| history.at(at))
+            }),
+            links: RwSignal::new(Vec::new()),
+            open_link: RwSignal::new(None),
             python: RwSignal::new(PythonState::NotLoaded),
             broken: RwSignal::new(None),
             too_many: RwSignal::new(None),
@@ -260,21 +296,33 @@ impl Page {
                 self.filter.update(|filter| filter.conversation = None);
                 self.trace.set(Trace::new(&lab.topology, &lab.program_infos(), self.filter.get_untracked()));
                 self.problems.set(Vec::new());
-                self.sockets.set(SocketsView::default());
+                self.history.set(History::default());
                 self.selection.set(Selection::default());
                 self.past.set(None);
                 self.clock.set(ClockFact::default());
                 self.live.set(0);
                 self.run.set(RunState::Fresh);
                 self.cleared.set(0);
+                self.open_link.set(None);
                 self.lab.set(lab);
             }
-            Update::LabRefused(problems) => self.problems.set(problems),
+            Update::LabRefused(problems) => {
+                // The worker has none now: nothing of the one before may be run.
+                self.apply(
+                    Update::LabLoaded {
+                        title: String::new(),
+                        topology: TopologyView::default(),
+                        programs: Vec::new(),
+                    },
+                    wall_ms,
+                );
+                self.problems.set(problems);
+            }
             Update::RunStarted => {
                 self.too_many.set(None);
                 self.filter.update(|filter| filter.conversation = None);
                 self.trace.update(Trace::restart);
-                self.sockets.set(SocketsView::default());
+                self.history.set(History::default());
                 self.selection.set(Selection::default());
                 self.past.set(None);
                 self.cleared.set(0);
@@ -287,10 +335,18 @@ impl Page {
                 self.tick(wall_ms);
             }
             Update::Run(state) => self.run.set(state),
-            Update::Sockets(sockets) => self.sockets.set(sockets),
+            Update::Nodes(changes) => self.history.update(|history| {
+                for change in changes {
+                    history.push(change);
+                }
+            }),
+            Update::Links(links) => self.links.set(links),
             Update::Relay(state) => self.relay.set(state),
             Update::RelaySays(text) => self.relay_says.set(Some(text)),
-            Update::Pcap(_) => {}
+            Update::Pcap(octets) => {
+                let lab = self.lab_name.get_untracked();
+                glue::disk::save(&format!("{lab}.pcapng"), &octets, "application/x-pcapng");
+            }
             Update::TooManyPrograms { limit, asked } => self.too_many.set(Some((limit, asked))),
         }
     }
@@ -301,6 +357,17 @@ impl Page {
         if now != self.live.get_untracked() {
             self.live.set(now);
         }
+    }
+
+    /// The text of the lab file in the editor.
+    pub fn lab_file(self) -> String {
+        self.files.with(|files| {
+            files
+                .iter()
+                .find(|file| file.name == package::LAB_FILE)
+                .map(|file| file.text.clone())
+                .unwrap_or_default()
+        })
     }
 
     /// Starts all programs from a fresh world.
@@ -384,7 +451,7 @@ impl Page {
     pub fn select_packet(self, packet: u64) {
         let conversation =
             self.trace.with_untracked(|trace| trace.packets.row_of(packet).and_then(|row| row.conversation));
-        self.selection.set(Selection { packet: Some(packet), conversation, call: None });
+        self.selection.set(Selection { packet: Some(packet), conversation, ..Selection::default() });
     }
 
     /// Marks a packet and brings the ladder to it.
@@ -398,6 +465,14 @@ impl Page {
     /// Marks a conversation and lets the ladder follow it; none: all.
     pub fn select_conversation(self, conversation: Option<u32>) {
         self.selection.update(|selection| selection.conversation = conversation);
+        if conversation.is_some() {
+            self.follow(conversation);
+        }
+    }
+
+    /// Marks a socket, and its conversation.
+    pub fn select_socket(self, node: u32, socket: u32, conversation: Option<u32>) {
+        self.selection.set(Selection { conversation, socket: Some((node, socket)), ..Selection::default() });
         if conversation.is_some() {
             self.follow(conversation);
         }

@@ -3,13 +3,13 @@
 
 use socketlab_view::evidence::Failures;
 use socketlab_view::ladder::{LadderBuilder, LadderFilter};
-use socketlab_view::packets::PacketList;
+use socketlab_view::packets::{PacketList, PacketRow};
 use socketlab_view::timeline::TimelineBuilder;
 use socketlab_view::topology::Flights;
 use socketlab_view::wait::Waits;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use socketlab_view::{Event, EventKind, FrameView, GatewayView, ProgramInfo, TopologyView};
+use socketlab_view::{Event, EventKind, Filter, FrameView, GatewayView, ProgramInfo, TopologyView};
 
 use super::console::Consoles;
 use super::programs::Programs;
@@ -33,6 +33,7 @@ pub struct Trace {
     filter: LadderFilter,
     events: Vec<Event>,
     conversations: Vec<Conversation>,
+    known_conversations: BTreeSet<u32>,
     refusals: Vec<GatewayView>,
     /// Place in the program (`server.py:7`) of each call, and its program.
     places: BTreeMap<u64, (u32, String)>,
@@ -40,6 +41,12 @@ pub struct Trace {
     macs: BTreeMap<u32, String>,
     /// The packet list.
     pub packets: PacketList,
+    /// The packet list's filter; none: all are shown.
+    display: Option<Filter>,
+    /// Rows that fit the filter, while there is one.
+    fitting: Vec<usize>,
+    /// Rows that were asked.
+    asked: usize,
     /// Frames under way at any instant.
     pub flights: Flights,
     /// What programs wait for.
@@ -64,11 +71,15 @@ impl Trace {
             programs_info: programs.to_vec(),
             events: Vec::new(),
             conversations: Vec::new(),
+            known_conversations: BTreeSet::new(),
             refusals: Vec::new(),
             places: BTreeMap::new(),
             macs: BTreeMap::new(),
             generation: 0,
             packets: PacketList::default(),
+            display: None,
+            fitting: Vec::new(),
+            asked: 0,
             flights: Flights::default(),
             waits: Waits::default(),
             failures: Failures::default(),
@@ -85,7 +96,8 @@ impl Trace {
         let generation = self.generation + 1;
         // A conversation's number means nothing in another run.
         let filter = LadderFilter { conversation: None, ..self.filter.clone() };
-        *self = Trace { generation, ..Trace::new(&self.topology, &self.programs_info, filter) };
+        let display = self.display.take();
+        *self = Trace { generation, display, ..Trace::new(&self.topology, &self.programs_info, filter) };
     }
 
     /// What happened next.
@@ -102,6 +114,42 @@ impl Trace {
             self.note(event);
         }
         self.events.extend(events);
+        self.ask_filter();
+    }
+
+    /// Shows only packets that fit; none: all.
+    pub fn set_display_filter(&mut self, filter: Option<Filter>) {
+        self.display = filter;
+        self.fitting.clear();
+        self.asked = 0;
+        self.ask_filter();
+        self.generation += 1;
+    }
+
+    fn ask_filter(&mut self) {
+        let Some(filter) = &self.display else { return };
+        for (index, row) in self.packets.rows().iter().enumerate().skip(self.asked) {
+            if self.frame(row.event).is_some_and(|frame| filter.matches(&frame.bytes, &frame.context)) {
+                self.fitting.push(index);
+            }
+        }
+        self.asked = self.packets.rows().len();
+    }
+
+    /// How many packets are listed.
+    pub fn listed(&self) -> usize {
+        if self.display.is_some() { self.fitting.len() } else { self.packets.rows().len() }
+    }
+
+    /// A line of the packet list.
+    pub fn listed_row(&self, line: usize) -> Option<&PacketRow> {
+        let index = if self.display.is_some() { *self.fitting.get(line)? } else { line };
+        self.packets.rows().get(index)
+    }
+
+    /// On which line a packet is listed.
+    pub fn line_of(&self, packet: u64) -> Option<usize> {
+        (0..self.listed()).find(|line| self.listed_row(*line).is_some_and(|row| row.packet == packet))
     }
 
     fn note(&mut self, event: &Event) {
@@ -113,7 +161,7 @@ impl Trace {
                     self.macs.entry(frame.from).or_insert_with(|| mac(source));
                 }
                 if let Some(number) = frame.conversation
-                    && !self.conversations.iter().any(|known| known.number == number)
+                    && self.known_conversations.insert(number)
                 {
                     let name = self.conversation_name(frame);
                     self.conversations.push(Conversation { number, name });
@@ -186,6 +234,17 @@ impl Trace {
     /// The topology this run is about.
     pub fn topology(&self) -> &TopologyView {
         &self.topology
+    }
+
+    /// Numbers of all frames of a packet, one per hop.
+    pub fn frames_of(&self, packet: u64) -> Vec<u64> {
+        let Some(row) = self.packets.row_of(packet) else { return Vec::new() };
+        let first = self.events.partition_point(|event| event.seq < row.event);
+        let sent = self.events[first..].iter().filter_map(|event| match &event.kind {
+            EventKind::FrameSent(frame) if frame.packet == packet => Some(frame.frame),
+            _ => None,
+        });
+        sent.collect()
     }
 
     /// The frame of an event, by the event's `seq`.

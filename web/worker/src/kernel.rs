@@ -9,10 +9,10 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use socketlab_lab::Lab;
-use socketlab_netsim::{GatewayEvent, GatewayRequest, NodeKind, Topology};
-use socketlab_protocol::{Command, LabProblem, ProgramView, RunState, SourceFile, Speed, Update};
+use socketlab_netsim::{self as netsim, FrameId, GatewayEvent, GatewayRequest, LinkId, Topology};
+use socketlab_protocol::{Command, FrameDeed, LabProblem, ProgramView, RunState, SourceFile, Speed, Update};
 use socketlab_stack::Pid;
-use socketlab_view::{ProgramInfo, TopologyLink, TopologyNode, TopologyView};
+use socketlab_view::{ProgramInfo, TopologyView, link_params};
 
 use run::Run;
 
@@ -129,6 +129,25 @@ impl Kernel {
             Command::Resume => self.in_run(|run, _| run.resume()),
             Command::Step(step) => self.in_run(|run, _| run.step(wall, step)),
             Command::Stdin { program, text } => self.in_run(|run, _| run.stdin(wall, program, &text)),
+            Command::SetLink { link, state } => {
+                let (link, params) = (LinkId(link), link_params(&state));
+                self.in_run(|run, _| run.change(wall, netsim::Command::SetLink { link, params }));
+            }
+            Command::CutLink { link, cut } => {
+                let link = LinkId(link);
+                let change = if cut { netsim::Command::Cut { link } } else { netsim::Command::Mend { link } };
+                self.in_run(|run, _| run.change(wall, change));
+            }
+            Command::Frame { frame, deed } => {
+                let frame = FrameId(frame);
+                let change = match deed {
+                    FrameDeed::Hold => netsim::Command::Hold { frame },
+                    FrameDeed::Release => netsim::Command::Release { frame },
+                    FrameDeed::Drop => netsim::Command::Drop { frame },
+                    FrameDeed::Edit(bytes) => netsim::Command::Edit { frame, bytes: bytes.into() },
+                };
+                self.in_run(|run, _| run.change(wall, change));
+            }
             Command::ExportPcap => self.updates.extend(self.run.as_ref().map(|run| Update::Pcap(run.pcap()))),
         }
     }
@@ -184,20 +203,23 @@ impl Kernel {
     }
 
     fn load(&mut self, wall: Duration, toml: &str, files: Vec<SourceFile>, seed: u64) {
-        let lab = match Lab::parse(toml) {
+        let there = files.iter().map(|file| (file.name.clone(), file.text.clone())).collect();
+        let checked = Lab::parse(toml).and_then(|lab| {
+            let missing = lab.check_files(&there);
+            if missing.is_empty() { Ok(lab) } else { Err(missing) }
+        });
+        let lab = match checked {
             Ok(lab) => lab,
             Err(problems) => {
                 let refused = problems.into_iter().map(problem).collect();
+                self.end_run();
+                self.loaded = None;
                 self.updates.push_back(Update::LabRefused(refused));
                 return;
             }
         };
         let topology = lab.topology();
-        let programs = lab
-            .programs()
-            .iter()
-            .map(|p| ProgramInfo { node: p.node.0, file: p.file.clone(), forever: p.forever })
-            .collect();
+        let programs = lab.programs().iter().map(ProgramInfo::from).collect();
         let listed = (0..).zip(lab.programs()).map(|(program, p)| ProgramView {
             program,
             node: p.node.0,
@@ -207,10 +229,10 @@ impl Kernel {
         });
         self.updates.push_back(Update::LabLoaded {
             title: lab.title().to_owned(),
-            topology: topology_view(&topology),
+            topology: TopologyView::from(&topology),
             programs: listed.collect(),
         });
-        let (hop, topology) = (typical_delay(&topology), topology_view(&topology));
+        let (hop, topology) = (typical_delay(&topology), TopologyView::from(&topology));
         self.loaded = Some(Loaded { lab, files, seed, topology, programs, hop });
         self.fresh_run(wall);
     }
@@ -244,14 +266,19 @@ impl Kernel {
         refuses
     }
 
-    /// Ends every program and goes back to virtual time zero.
-    fn fresh_run(&mut self, wall: Duration) {
-        let Some(loaded) = &self.loaded else { return };
+    /// Ends every program.
+    fn end_run(&mut self) {
         if let Some(old) = self.run.take().filter(Run::has_started) {
             self.jobs.clear();
             self.jobs.extend(old.processes().map(|pid| Job::Kill { pid }));
             self.jobs.push_back(Job::HangUp);
         }
+    }
+
+    /// Ends every program and goes back to virtual time zero.
+    fn fresh_run(&mut self, wall: Duration) {
+        self.end_run();
+        let Some(loaded) = &self.loaded else { return };
         self.updates.push_back(Update::RunStarted);
         self.updates.push_back(Update::Run(RunState::Fresh));
         self.run = Some(Run::new(wall, loaded, self.speed));
@@ -274,25 +301,4 @@ fn typical_delay(topology: &Topology) -> Duration {
     let mut delays: Vec<Duration> = topology.links.iter().map(|link| link.delay).collect();
     delays.sort_unstable();
     delays.get(delays.len() / 2).copied().unwrap_or_default()
-}
-
-fn topology_view(topology: &Topology) -> TopologyView {
-    let nodes = topology.nodes.iter().map(|node| TopologyNode {
-        name: node.name.clone(),
-        kind: match node.kind {
-            NodeKind::Host => socketlab_view::NodeKind::Host,
-            NodeKind::Switch => socketlab_view::NodeKind::Switch,
-            NodeKind::Hub => socketlab_view::NodeKind::Hub,
-            NodeKind::Router => socketlab_view::NodeKind::Router,
-            NodeKind::Gateway => socketlab_view::NodeKind::Gateway,
-        },
-        addresses: node.addresses.iter().map(ToString::to_string).collect(),
-        programs: node.programs.iter().map(|&program| program as u32).collect(),
-    });
-    let links = topology.links.iter().map(|link| TopologyLink {
-        ends: (link.ends.0.0, link.ends.1.0),
-        delay: u64::try_from(link.delay.as_nanos()).unwrap_or(u64::MAX),
-        rate: link.rate_bits_per_s.unwrap_or(0),
-    });
-    TopologyView { nodes: nodes.collect(), links: links.collect() }
 }

@@ -110,7 +110,7 @@ impl SeriesBuilder {
     pub fn push(&mut self, view: &SocketsView) {
         for host in &view.hosts {
             for row in &host.sockets {
-                let Some(numbers) = row.numbers else { continue };
+                let Some(numbers) = row.tcb.as_ref().map(TcpNumbers::from) else { continue };
                 let key = (host.node, row.socket);
                 let place = *self.places.entry(key).or_insert_with(|| {
                     self.list.push(Series {

@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 use socketlab_protocol::{PythonState, RelayState};
 
-use crate::state::Page;
+use crate::state::{Page, Pane};
 use crate::texts::{Texts, try_text};
 
 /// All notices that apply now.
@@ -109,6 +109,7 @@ pub fn Banners() -> impl IntoView {
                                 } else {
                                     problem.file.clone()
                                 };
+                                let file = problem.file.clone();
                                 let sentence = move || {
                                     let args: Vec<(&str, &str)> = problem
                                         .args
@@ -119,7 +120,17 @@ pub fn Banners() -> impl IntoView {
                                 };
                                 view! {
                                     <li data-testid="problem">
-                                        <code class="code">{place}</code>
+                                        <button
+                                            type="button"
+                                            class="link-button code"
+                                            title=move || texts.get("problems-show")
+                                            on:click=move |_| {
+                                                page.other_file.set(Some(file.clone()));
+                                                page.pane.set(Pane::Code);
+                                            }
+                                        >
+                                            {place}
+                                        </button>
                                         " "
                                         <code class="code">{problem.field}</code>
                                         " "
@@ -130,6 +141,23 @@ pub fn Banners() -> impl IntoView {
                             .collect_view()}
                     </ul>
                 </section>
+            }
+        })
+    };
+    let not_opened = move || {
+        page.refused.get().map(|refused| {
+            let sentence = move || {
+                let args: Vec<(&str, &str)> =
+                    refused.args.iter().map(|(name, value)| (*name, value.as_str())).collect();
+                texts.with(refused.key, &args)
+            };
+            view! {
+                <div class="banner banner--bad" role="alert" data-testid="not-opened">
+                    <span>{sentence}</span>
+                    <button type="button" class="button button--small" on:click=move |_| page.refused.set(None)>
+                        {move || texts.get("close")}
+                    </button>
+                </div>
             }
         })
     };
@@ -174,6 +202,7 @@ pub fn Banners() -> impl IntoView {
             {python_notice}
             {relay_notice}
             {relay_says}
+            {not_opened}
             {problems}
             {too_many}
             {refused}

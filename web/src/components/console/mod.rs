@@ -46,8 +46,14 @@ pub fn Console() -> impl IntoView {
                     />
                 </div>
                 <span class="grow"></span>
-                <button type="button" class="button button--quiet button--small" on:click=clear>
-                    {move || texts.get("console-clear")}
+                <button
+                    type="button"
+                    class="button button--quiet button--icon button--small"
+                    aria-label=move || texts.get("console-clear")
+                    title=move || texts.get("console-clear")
+                    on:click=clear
+                >
+                    <Icon glyph=Glyph::Clear />
                 </button>
             </div>
             <Log program=None testid="console-all".to_owned() />

@@ -10,6 +10,7 @@ use wasm_bindgen::prelude::*;
 use crate::components::colour_class;
 use crate::components::icon::{Glyph, Icon};
 use crate::glue;
+use crate::state::package::LAB_FILE;
 use crate::state::programs::Life;
 use crate::state::{Page, line_of};
 use crate::texts::Texts;
@@ -22,7 +23,30 @@ pub fn Editor() -> impl IntoView {
     let programs = Memo::new(move |_| page.lab.with(|lab| lab.programs.clone()));
     let open_file = Memo::new(move |_| {
         let index = page.program.get() as usize;
-        programs.with(|programs| programs.get(index).map(|program| program.file.clone()))
+        let other = page.other_file.get();
+        other.or_else(|| programs.with(|programs| programs.get(index).map(|program| program.file.clone())))
+    });
+    // Whatever chooses a program shows its file.
+    Effect::new(move |_| {
+        page.program.track();
+        page.other_file.set(None);
+    });
+    // What is no program: modules, data, the lab file.
+    let others = Memo::new(move |_| {
+        // Which of the files are programs is known once the lab is loaded, or refused.
+        if programs.with(Vec::is_empty) && page.problems.with(Vec::is_empty) {
+            return Vec::new();
+        }
+        programs.with(|programs| {
+            page.files.with(|files| {
+                let names = files.iter().map(|file| file.name.clone());
+                names.filter(|name| !programs.iter().any(|program| program.file == *name)).collect::<Vec<_>>()
+            })
+        })
+    });
+    // The lab file was changed since the worker heard of it.
+    let new_lab = Memo::new(move |_| {
+        open_file.with(|open| open.as_deref() == Some(LAB_FILE)) && page.lab_file() != page.lab_text.get()
     });
     let files = Memo::new(move |_| {
         page.files.with(|files| files.iter().map(|file| file.name.clone()).collect::<Vec<_>>())
@@ -38,7 +62,7 @@ pub fn Editor() -> impl IntoView {
             files.iter().find(|file| file.name == name).map(|file| file.original.clone())
         });
         if let Some(original) = original {
-            crate::app::edit_file(page, &name, original);
+            crate::opening::edit_file(page, &name, original);
         }
     };
     let running = move || life(page.program.get()) == Life::Running;
@@ -71,10 +95,31 @@ pub fn Editor() -> impl IntoView {
                                     role="tab"
                                     data-testid=format!("editor-tab-{}", program.file)
                                     title=program.file.clone()
-                                    aria-selected=move || (page.program.get() == index).to_string()
+                                    aria-selected=move || {
+                                        (page.program.get() == index && page.other_file.with(Option::is_none)).to_string()
+                                    }
                                     on:click=move |_| page.program.set(index)
                                 >
                                     <LifeDot program=index />
+                                    {name}
+                                </button>
+                            }
+                        }
+                    />
+                    <For
+                        each=move || others.get()
+                        key=|name| name.clone()
+                        children=move |name| {
+                            let (own, chosen, testid) = (name.clone(), name.clone(), format!("editor-tab-{name}"));
+                            view! {
+                                <button
+                                    type="button"
+                                    class="tabs__tab"
+                                    role="tab"
+                                    data-testid=testid
+                                    aria-selected=move || page.other_file.with(|open| open.as_ref() == Some(&own)).to_string()
+                                    on:click=move |_| page.other_file.set(Some(chosen.clone()))
+                                >
                                     {name}
                                 </button>
                             }
@@ -94,10 +139,22 @@ pub fn Editor() -> impl IntoView {
                         <Icon glyph=Glyph::Undo />
                     </button>
                 </Show>
+                <Show when=move || new_lab.get()>
+                    <button
+                        type="button"
+                        class="button button--primary button--small"
+                        data-testid="use-lab-file"
+                        title=move || texts.get("editor-use-lab-title")
+                        on:click=move |_| crate::opening::load(page)
+                    >
+                        {move || texts.get("editor-use-lab")}
+                    </button>
+                </Show>
                 <button
                     type="button"
                     class="button button--quiet"
                     data-testid="run-program"
+                    hidden=move || page.other_file.with(Option::is_some)
                     title=move || texts.get(if running() { "editor-stop-title" } else { "editor-run-title" })
                     on:click=move |_| {
                         let program = page.program.get_untracked();
@@ -125,8 +182,10 @@ pub fn Editor() -> impl IntoView {
                     }
                 />
             </div>
-            <WaitSentence />
-            <HeldSockets />
+            <Show when=move || page.other_file.with(Option::is_none)>
+                <WaitSentence />
+                <HeldSockets />
+            </Show>
         </section>
     }
 }
@@ -190,7 +249,7 @@ fn FileEditor(name: String, shown: Memo<bool>) -> impl IntoView {
             }
             let typed = file.clone();
             let on_change =
-                Closure::<dyn Fn(String)>::new(move |text| crate::app::edit_file(page, &typed, text));
+                Closure::<dyn Fn(String)>::new(move |text| crate::opening::edit_file(page, &typed, text));
             let label = file.clone();
             let made = glue::editor::create(
                 &element,
@@ -240,6 +299,12 @@ fn FileEditor(name: String, shown: Memo<bool>) -> impl IntoView {
 
 /// The line to mark in the open program: of the selected call, else where it waits, else where it failed.
 fn line_mark(page: Page) -> Option<(u32, &'static str)> {
+    if let Some(other) = page.other_file.get() {
+        return page.problems.with(|problems| {
+            let found = problems.iter().find(|problem| problem.file == other && problem.line > 0)?;
+            Some((found.line, "error"))
+        });
+    }
     let program = page.program.get();
     if let Some(call) = page.selection.with(|selection| selection.call) {
         let place = page.trace.with(|trace| trace.line_of_call(call, program));
@@ -337,7 +402,11 @@ fn HeldSockets() -> impl IntoView {
                 <ul>
                     <For
                         each=move || rows.get()
-                        key=|row| format!("{row:?}")
+                        // Not by what the line does not show: a TCB changes with every segment.
+                        key=|row| {
+                            let shown = (&row.process, &row.netid, &row.local, &row.peer, &row.state);
+                            format!("{shown:?}{}/{}", row.recv_q, if row.state == "LISTEN" { row.send_q } else { 0 })
+                        }
                         children=move |row| {
                             let class = format!("editor__socket {}", colour_class(row.conversation));
                             let descriptor = row.process.rsplit_once("fd=").map(|(_, fd)| format!("fd {fd}"));

@@ -3,9 +3,9 @@
 use leptos::prelude::*;
 use socketlab_protocol::{RunState, Speed, Step};
 
+use crate::components::disk::Disk;
 use crate::components::icon::{Glyph, Icon};
 use crate::components::segment::{Choice, Segment};
-use crate::glue;
 use crate::state::Page;
 use crate::texts::{Lang, Texts};
 
@@ -91,9 +91,15 @@ fn LabPicker() -> impl IntoView {
                 <select
                     class="header__select"
                     data-testid="lab-picker"
+                    aria-label=move || texts.get("header-lab")
                     prop:value=move || page.lab_name.get()
-                    on:change=move |event| crate::app::open_lab(page, &event_target_value(&event))
+                    on:change=move |event| crate::opening::open_shipped(page, &event_target_value(&event))
                 >
+                    <Show when=move || page.own.with(Option::is_some)>
+                        <option value=move || page.lab_name.get() selected=true>
+                            {move || page.lab.with(|lab| lab.title.clone())}
+                        </option>
+                    </Show>
                     {options}
                 </select>
                 <Icon glyph=Glyph::Chevron />
@@ -130,6 +136,7 @@ fn Transport() -> impl IntoView {
                 class="button button--primary"
                 data-testid="run"
                 disabled=move || !loaded()
+                aria-label=move || texts.get(if fresh() { "header-run" } else { "header-run-again" })
                 on:click=move |_| page.run_all()
             >
                 <Icon glyph=Signal::derive(move || if fresh() { Glyph::Play } else { Glyph::Restart }) />
@@ -140,6 +147,8 @@ fn Transport() -> impl IntoView {
                 class="button"
                 data-testid="pause"
                 disabled=move || !can_pause()
+                aria-label=move || texts.get(if paused.get() { "header-resume" } else { "header-pause" })
+                title=move || texts.get(if paused.get() { "header-resume" } else { "header-pause" })
                 aria-pressed=move || paused.get().to_string()
                 on:click=move |_| page.toggle_pause()
             >
@@ -154,6 +163,7 @@ fn Transport() -> impl IntoView {
                     class="button"
                     data-testid="step"
                     disabled=move || !loaded()
+                    aria-label=move || texts.get(step_key())
                     title=move || texts.get("header-step-title")
                     on:click=move |_| page.step_forward()
                 >
@@ -236,12 +246,10 @@ fn Settings(on_help: impl Fn() + Copy + Send + Sync + 'static) -> impl IntoView 
     let texts = Texts::here();
     let copied = RwSignal::new(false);
     let share = move |_| {
-        let location = glue::window().location();
-        let (Ok(origin), Ok(path)) = (location.origin(), location.pathname()) else { return };
-        let link = format!("{origin}{path}?lab={}", page.lab_name.get_untracked());
-        glue::copy_text(&link);
-        copied.set(true);
-        set_timeout(move || copied.set(false), std::time::Duration::from_millis(1_800));
+        crate::opening::share(page, move || {
+            copied.set(true);
+            set_timeout(move || copied.set(false), std::time::Duration::from_millis(1_800));
+        });
     };
     let lang_button = move |lang: Lang, testid: &'static str, name: &'static str, word: &'static str| {
         view! {
@@ -251,7 +259,7 @@ fn Settings(on_help: impl Fn() + Copy + Send + Sync + 'static) -> impl IntoView 
                 data-testid=testid
                 lang=lang.code()
                 title=name
-                aria-label=name
+                aria-label=format!("{word}, {name}")
                 aria-pressed=move || (texts.lang() == lang).to_string()
                 on:click=move |_| crate::app::choose_lang(texts, lang)
             >
@@ -261,9 +269,11 @@ fn Settings(on_help: impl Fn() + Copy + Send + Sync + 'static) -> impl IntoView 
     };
     view! {
         <div class="header__settings">
+            <Disk />
             <button
                 type="button"
                 class="button button--quiet header__share"
+                data-testid="share"
                 title=move || texts.get("header-share-title")
                 on:click=share
             >

@@ -13,7 +13,7 @@ const KEYS: [(&[&str], &str); 10] = [
     (&["←"], "help-key-back"),
     (&["Shift", "→"], "help-key-call"),
     (&["Home", "End"], "help-key-ends"),
-    (&["1", "2", "3"], "help-key-tabs"),
+    (&["1", "2", "3", "4"], "help-key-tabs"),
     (&["L"], "help-key-lens"),
     (&["F5"], "help-key-run"),
     (&["Esc"], "help-key-escape"),

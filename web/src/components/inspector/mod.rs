@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use leptos::html;
 use leptos::prelude::*;
+use socketlab_protocol::{Command, FrameDeed};
 use socketlab_view::{Dissection, Field, Layer, LayerLetter, dissect_with};
 
 use crate::components::icon::{Glyph, Icon};
@@ -98,6 +99,7 @@ fn Opened(taken: Taken, marked: RwSignal<Option<Range<usize>>>, name: RwSignal<S
                 .map(|layer| layer.letter)
         })
         .collect();
+    let count = dissection.layers.len();
     let for_bytes = dissection.clone();
     let on_byte = move |at: usize| {
         if let Some((layer, path)) = for_bytes.field_at(at) {
@@ -121,6 +123,7 @@ fn Opened(taken: Taken, marked: RwSignal<Option<Range<usize>>>, name: RwSignal<S
                 <h3>{move || texts.with("inspector-title", &[("number", &number.to_string())])}</h3>
                 <span class="inspector__status code" role="status">{status}</span>
                 <span class="grow"></span>
+                <OnItsWay />
                 <button
                     type="button"
                     class="button button--quiet button--icon button--small"
@@ -136,14 +139,15 @@ fn Opened(taken: Taken, marked: RwSignal<Option<Range<usize>>>, name: RwSignal<S
                     {dissection
                         .layers
                         .into_iter()
-                        .map(|layer| view! { <LayerRow layer=layer marked=marked name=name /> })
+                        .enumerate()
+                        .map(|(index, layer)| view! { <LayerRow layer=layer last=index + 1 == count marked=marked name=name /> })
                         .collect_view()}
                     {notes
                         .into_iter()
                         .map(|note| view! { <p class="inspector__note">{move || texts.get(&note.key)}</p> })
                         .collect_view()}
                 </div>
-                <div class="inspector__bytes" role="group" aria-label=move || texts.get("inspector-bytes")>
+                <div class="inspector__bytes" tabindex="0" role="group" aria-label=move || texts.get("inspector-bytes")>
                     {move || {
                         view! {
                             <ByteLines
@@ -162,8 +166,70 @@ fn Opened(taken: Taken, marked: RwSignal<Option<Range<usize>>>, name: RwSignal<S
     }
 }
 
+/// What can be done to the marked packet while a frame of it is under way or held.
 #[component]
-fn LayerRow(layer: Layer, marked: RwSignal<Option<Range<usize>>>, name: RwSignal<String>) -> impl IntoView {
+fn OnItsWay() -> impl IntoView {
+    let page = Page::here();
+    let texts = Texts::here();
+    // Its frame, and whether somebody holds it.
+    let frame = Memo::new(move |_| {
+        let packet = page.selection.with(|selection| selection.packet)?;
+        let anything_held = page.links.with(|links| links.iter().any(|link| !link.held.is_empty()));
+        let held = page.trace.with(|trace| {
+            if !anything_held {
+                return None;
+            }
+            let frames = trace.frames_of(packet);
+            page.links.with(|links| {
+                links.iter().flat_map(|link| &link.held).find(|frame| frames.contains(frame)).copied()
+            })
+        });
+        if let Some(frame) = held {
+            return Some((frame, true));
+        }
+        if page.past.get().is_some() {
+            return None;
+        }
+        let now = page.live.get();
+        let flights = page.trace.with(|trace| trace.flights.at(now));
+        let flight = flights.iter().find(|flight| flight.packet == packet && flight.lost.is_none())?;
+        Some((flight.frame, false))
+    });
+    let button = move |key: &'static str, deed: FrameDeed| {
+        view! {
+            <button
+                type="button"
+                class="button button--small"
+                data-testid=key
+                title=move || texts.get(&format!("{key}-title"))
+                on:click=move |_| {
+                    if let Some((frame, _)) = frame.get_untracked() {
+                        page.bridge.send(Command::Frame { frame, deed: deed.clone() });
+                    }
+                }
+            >
+                {move || texts.get(key)}
+            </button>
+        }
+    };
+    let held = move || frame.get().is_some_and(|(_, held)| held);
+    view! {
+        <Show when=move || frame.get().is_some()>
+            <Show when=held fallback=move || button("frame-hold", FrameDeed::Hold)>
+                {button("frame-release", FrameDeed::Release)}
+            </Show>
+            {button("frame-drop", FrameDeed::Drop)}
+        </Show>
+    }
+}
+
+#[component]
+fn LayerRow(
+    layer: Layer,
+    last: bool,
+    marked: RwSignal<Option<Range<usize>>>,
+    name: RwSignal<String>,
+) -> impl IntoView {
     let texts = Texts::here();
     // What was put together from several frames has no bytes in this one.
     let in_frame = layer.source == 0;
@@ -176,7 +242,7 @@ fn LayerRow(layer: Layer, marked: RwSignal<Option<Range<usize>>>, name: RwSignal
         LayerLetter::Network => "layer layer--n",
         LayerLetter::Link => "layer layer--l",
     };
-    let open = matches!(layer.letter, LayerLetter::Transport | LayerLetter::Application);
+    let open = last || matches!(layer.letter, LayerLetter::Transport | LayerLetter::Application);
     view! {
         <details class="inspector__layer" open=open style:margin-left=format!("{}px", usize::from(layer.depth) * 16)>
             <summary

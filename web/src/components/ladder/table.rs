@@ -1,9 +1,12 @@
 //! The ladder as a table: for keyboard, screen reader and tests.
 
+use leptos::html;
 use leptos::prelude::*;
 use socketlab_view::ladder::RowKind;
 
 use crate::components::colour_class;
+use crate::components::rows::{MARGIN, Spacer, rows_in_view};
+use crate::components::size::size_of;
 use crate::state::Page;
 use crate::texts::Texts;
 
@@ -15,12 +18,32 @@ pub fn LadderTable(
 ) -> impl IntoView {
     let page = Page::here();
     let texts = Texts::here();
+    let place = NodeRef::<html::Div>::new();
+    let size = size_of(place);
+    let top = RwSignal::new(0.0_f64);
     let count = Memo::new(move |_| page.trace.with(|trace| trace.ladder.ladder().rows.len()));
+    // Rows in view and some more; of a table that is not on screen, the last ones.
+    let window = Memo::new(move |_| {
+        let count = count.get();
+        if shown.get() {
+            rows_in_view(count, top.get(), size.get().1)
+        } else {
+            (count.saturating_sub(2 * MARGIN), count)
+        }
+    });
     let class =
         move || if shown.get() { "packets ladder__table" } else { "packets ladder__table hidden-text" };
     view! {
-        <div class=class>
-            <table class="packets__table" data-testid="ladder-table">
+        <div
+            class=class
+            node_ref=place
+            on:scroll=move |_| {
+                if let Some(element) = place.get_untracked() {
+                    top.set(f64::from(element.scroll_top()));
+                }
+            }
+        >
+            <table class="packets__table" data-testid="ladder-table" aria-rowcount=move || count.get().to_string()>
                 <thead>
                     <tr>
                         {["ladder-time", "ladder-until", "ladder-from", "ladder-to", "ladder-what", "ladder-state"]
@@ -30,11 +53,13 @@ pub fn LadderTable(
                     </tr>
                 </thead>
                 <tbody>
+                    <Spacer rows=Signal::derive(move || window.get().0) />
                     <For
-                        each=move || 0..count.get()
+                        each=move || window.get().0..window.get().1
                         key=move |index| (page.trace.with_untracked(|trace| trace.generation), *index)
                         children=move |index| view! { <Row index=index /> }
                     />
+                    <Spacer rows=Signal::derive(move || count.get().saturating_sub(window.get().1)) />
                 </tbody>
             </table>
         </div>

@@ -14,18 +14,22 @@ use crate::texts::{Lang, Texts};
 pub fn Lesson() -> impl IntoView {
     let page = Page::here();
     let texts = Texts::here();
-    let lab = Memo::new(move |_| {
+    // Title and body.
+    let text = Memo::new(move |_| {
         let name = page.lab_name.get();
-        socketlab_lab::library().iter().position(|lab| lab.name == name)
+        let lang = texts.lang();
+        let shipped = socketlab_lab::library().iter().find(|lab| lab.name == name).map(|lab| {
+            let text = match lang {
+                Lang::En => lab.en,
+                Lang::Sv => lab.sv,
+            };
+            (text.title.to_owned(), text.body.to_owned())
+        });
+        let own = || page.own.with(|own| own.as_ref().and_then(|own| own.lesson(lang.code())));
+        let bare = || (page.lab.with(|lab| lab.title.clone()), String::new());
+        shipped.or_else(own).unwrap_or_else(bare)
     });
-    let text = move || {
-        let lab = lab.get().and_then(|index| socketlab_lab::library().get(index))?;
-        Some(match texts.lang() {
-            Lang::En => lab.en,
-            Lang::Sv => lab.sv,
-        })
-    };
-    let parts = Memo::new(move |_| text().map(|text| markdown::parts(text.body)).unwrap_or_default());
+    let parts = Memo::new(move |_| text.with(|(_, body)| markdown::parts(body)));
     let done = RwSignal::new(Vec::<bool>::new());
     Effect::new(move |_| {
         let kept = glue::setting(&format!("done.{}", page.lab_name.get())).unwrap_or_default();
@@ -103,7 +107,7 @@ pub fn Lesson() -> impl IntoView {
                 {move || progress().map(|text| view! { <span class="chip">{text}</span> })}
             </div>
             <div class="panel__body lesson__body" lang=move || texts.lang().code()>
-                <h1>{move || text().map(|text| text.title)}</h1>
+                <h1>{move || text.with(|(title, _)| title.clone())}</h1>
                 <div class="lesson__text" inner_html=move || parts.with(|parts| parts.before.clone())></div>
                 {tasks}
                 <Hints parts=parts />

@@ -71,6 +71,15 @@ pub(super) struct Drawn {
     pub(super) width: f64,
 }
 
+impl Drawn {
+    /// Draws it as a dot: there is no room for words.
+    pub(super) fn shrink(&mut self) {
+        if let What::Words(..) = self.what {
+            self.what = What::Speck;
+        }
+    }
+}
+
 enum What {
     /// Lost, for this reason.
     Lost(String),
@@ -85,6 +94,9 @@ pub(super) fn prepare(page: Page, texts: Texts, flight: &Flight, lens: Lens, emp
     let mut class = format!("net__frame {}", colour_class(flight.conversation));
     if emphasis.marked == Some(flight.packet) {
         class.push_str(" net__frame--on");
+    }
+    if flight.held {
+        class.push_str(" net__frame--held");
     }
     if emphasis.followed.is_some() && emphasis.followed != flight.conversation {
         class.push_str(" net__frame--dim");

@@ -138,7 +138,8 @@ fn extent(need: &Need, crowded: bool, upright: bool) -> (f64, f64) {
         let w = (need.chars as f64 * 6.6 + sign).clamp(64.0, 190.0);
         return (NAME_LINES + ports, w);
     }
-    let w = (need.chars as f64 * 7.0 + 34.0).clamp(112.0, 190.0);
+    let sign = if need.lines > 0 { 44.0 } else { 34.0 };
+    let w = (need.chars as f64 * 7.0 + sign).clamp(112.0, 200.0);
     let names = if crowded && need.lines == 0 { NAME_LINE } else { NAME_LINES };
     (w, names + ports)
 }
@@ -147,38 +148,47 @@ fn extent(need: &Need, crowded: bool, upright: bool) -> (f64, f64) {
 pub const FRAME: f64 = 34.0;
 
 /// Moves frames that would cover an earlier one up or down, by whole heights, inside a map of this height. Each is
-/// (middle, width).
-pub fn apart(frames: &mut [((f64, f64), f64)], height: f64) {
+/// (middle, width). Answers which found room; the others stay where they are, to be drawn small.
+pub fn apart(frames: &mut [((f64, f64), f64)], height: f64) -> Vec<bool> {
     const STEP: f64 = FRAME + 4.0;
     let inside = (FRAME / 2.0 + 2.0, (height - FRAME / 2.0 - 2.0).max(FRAME / 2.0 + 2.0));
+    let mut roomy: Vec<bool> = Vec::with_capacity(frames.len());
     for index in 0..frames.len() {
         let (before, rest) = frames.split_at_mut(index);
         let Some((middle, width)) = rest.first_mut() else { continue };
         middle.1 = middle.1.clamp(inside.0, inside.1);
         let (x, y) = *middle;
         let free = |y: f64| {
-            before.iter().all(|((other_x, other_y), other_width)| {
-                (other_x - x).abs() >= (*width + other_width) / 2.0 + 3.0 || (other_y - y).abs() >= STEP - 1.0
-            })
+            before.iter().zip(&roomy).filter(|(_, large)| **large).all(
+                |(((other_x, other_y), other_width), _)| {
+                    (other_x - x).abs() >= (*width + other_width) / 2.0 + 3.0
+                        || (other_y - y).abs() >= STEP - 1.0
+                },
+            )
         };
-        // Down, up, further down, further up; a crowd that finds no room stays where it is.
+        // Down, up, further down, further up.
         let tries = [0.0, 1.0, -1.0, 2.0, -2.0, 3.0, -3.0];
-        if let Some(found) = tries
+        let found = tries
             .into_iter()
             .map(|step| y + step * STEP)
-            .find(|y| (inside.0..=inside.1).contains(y) && free(*y))
-        {
+            .find(|y| (inside.0..=inside.1).contains(y) && free(*y));
+        roomy.push(found.is_some());
+        if let Some(found) = found {
             middle.1 = found;
         }
     }
+    roomy
 }
 
 /// Where a frame is on a link: the part `progress` of the way, on its own side of the line so that two directions do
-/// not cover each other. `keep`: how far its middle stays from either end, in CSS pixels.
+/// not cover each other. `keep`: how far its middle stays from either end, in CSS pixels along the axis that the link
+/// mostly follows.
 pub fn on_link(from: (f64, f64), to: (f64, f64), progress: f64, keep: (f64, f64)) -> (f64, f64) {
     const SIDE: f64 = 9.0;
     let (dx, dy) = (to.0 - from.0, to.1 - from.1);
     let length = dx.hypot(dy).max(1.0);
+    let slant = length / dx.abs().max(dy.abs()).max(1.0);
+    let keep = (keep.0 * slant, keep.1 * slant);
     // On a short link the ends give way alike.
     let room = (length / (keep.0 + keep.1 + 1.0)).min(1.0);
     let (start, end) = (keep.0 * room, length - keep.1 * room);
@@ -256,9 +266,23 @@ mod tests {
     }
 
     #[test]
+    fn in_a_crowd_some_find_no_room() {
+        let mut frames = [((100.0, 60.0), 90.0); 5];
+        let roomy = apart(&mut frames, 120.0);
+        assert_eq!(roomy.iter().filter(|large| **large).count(), 3, "{frames:?}");
+        assert_eq!(frames[4].0, (100.0, 60.0), "the last stays on its link");
+    }
+
+    #[test]
     fn two_directions_do_not_cover_each_other() {
         let (a, b) = ((0.0, 0.0), (100.0, 0.0));
         assert_ne!(on_link(a, b, 0.5, (0.0, 0.0)), on_link(b, a, 0.5, (0.0, 0.0)));
+    }
+
+    #[test]
+    fn a_frame_on_a_slanting_link_keeps_as_far_off() {
+        let (x, _) = on_link((0.0, 0.0), (200.0, 150.0), 0.0, (60.0, 0.0));
+        assert!((60.0..70.0).contains(&x), "{x}");
     }
 
     #[test]

@@ -2,16 +2,14 @@
 
 use leptos::prelude::*;
 use leptos::{ev, html};
+use socketlab_view::{Filter, FilterError};
 
 use crate::components::colour_class;
+use crate::components::rows::{ROW, Spacer, rows_in_view};
 use crate::components::size::size_of;
 use crate::state::Page;
+use crate::state::trace::Trace;
 use crate::texts::Texts;
-
-/// Height of a row in CSS pixels, as in packets.css.
-const ROW: f64 = 25.0;
-/// Rows kept in the document beyond those in view, so that a short run is there as a whole.
-const MARGIN: usize = 150;
 
 /// The list.
 #[component]
@@ -21,12 +19,8 @@ pub fn Packets() -> impl IntoView {
     let place = NodeRef::<html::Div>::new();
     let size = size_of(place);
     let top = RwSignal::new(0.0_f64);
-    let count = Memo::new(move |_| page.trace.with(|trace| trace.packets.rows().len()));
-    let window = Memo::new(move |_| {
-        let first = ((top.get() / ROW) as usize).saturating_sub(MARGIN);
-        let shown = (size.get().1 / ROW) as usize + 2 * MARGIN;
-        (first, (first + shown).min(count.get()))
-    });
+    let count = Memo::new(move |_| page.trace.with(Trace::listed));
+    let window = Memo::new(move |_| rows_in_view(count.get(), top.get(), size.get().1));
     let step = move |event: ev::KeyboardEvent| {
         let forward = match event.key().as_str() {
             "ArrowDown" => true,
@@ -37,14 +31,12 @@ pub fn Packets() -> impl IntoView {
         event.stop_propagation();
         let selected = page.selection.with_untracked(|selection| selection.packet);
         let next = page.trace.with_untracked(|trace| {
-            let rows = trace.packets.rows();
-            let now = selected.and_then(|packet| rows.iter().position(|row| row.packet == packet));
-            let next = match (now, forward) {
+            let next = match (selected.and_then(|packet| trace.line_of(packet)), forward) {
                 (None, _) => 0,
-                (Some(index), true) => index + 1,
-                (Some(index), false) => index.saturating_sub(1),
+                (Some(line), true) => line + 1,
+                (Some(line), false) => line.saturating_sub(1),
             };
-            rows.get(next).map(|row| (next, row.packet))
+            trace.listed_row(next).map(|row| (next, row.packet))
         });
         if let Some((index, packet)) = next {
             page.select_packet(packet);
@@ -54,14 +46,13 @@ pub fn Packets() -> impl IntoView {
     // A packet marked elsewhere is brought into view.
     Effect::new(move |_| {
         let Some(packet) = page.selection.with(|selection| selection.packet) else { return };
-        let index = page
-            .trace
-            .with_untracked(|trace| trace.packets.rows().iter().position(|row| row.packet == packet));
+        let index = page.trace.with_untracked(|trace| trace.line_of(packet));
         if let Some(index) = index {
             keep_in_view(place, index);
         }
     });
     view! {
+        <DisplayFilter />
         <div
             class="packets"
             tabindex="0"
@@ -99,13 +90,69 @@ pub fn Packets() -> impl IntoView {
     }
 }
 
-/// Stands for rows that are out of view.
+/// The filter's line: green while it is understood, red with the reason while it is not.
 #[component]
-fn Spacer(rows: Signal<usize>) -> impl IntoView {
+fn DisplayFilter() -> impl IntoView {
+    let page = Page::here();
+    let texts = Texts::here();
+    let written = RwSignal::new(String::new());
+    let problem = RwSignal::new(None::<FilterError>);
+    let read = move |text: String| {
+        match Filter::new(&text) {
+            Ok(filter) => {
+                problem.set(None);
+                let filter = (!filter.is_empty()).then_some(filter);
+                page.trace.update(|trace| trace.set_display_filter(filter));
+            }
+            // What was shown before stays while one writes.
+            Err(error) => problem.set(Some(error)),
+        }
+        written.set(text);
+    };
+    let class = move || match (problem.with(Option::is_some), written.with(String::is_empty)) {
+        (true, _) => "filter__input filter__input--bad",
+        (false, false) => "filter__input filter__input--good",
+        (false, true) => "filter__input",
+    };
+    let sentence = move || {
+        problem.get().map(|error| {
+            let (key, args) = error.problem.key();
+            let args: Vec<(&str, &str)> = args.iter().map(|(name, value)| (*name, value.as_str())).collect();
+            texts.with(key, &args)
+        })
+    };
+    let figure = move || {
+        let (listed, all) = page.trace.with(|trace| (trace.listed(), trace.packets.rows().len()));
+        (listed != all).then(|| {
+            texts.with("packets-shown", &[("shown", &listed.to_string()), ("all", &all.to_string())])
+        })
+    };
     view! {
-        <Show when=move || rows.get() != 0>
-            <tr aria-hidden="true" style:height=move || format!("{}px", rows.get() as f64 * ROW)></tr>
-        </Show>
+        <div class="filter">
+            <input
+                type="text"
+                class=class
+                data-testid="filter"
+                spellcheck="false"
+                autocapitalize="off"
+                autocomplete="off"
+                placeholder="tcp.port == 80 && tcp.flags.syn == 1"
+                aria-label=move || texts.get("packets-filter")
+                aria-invalid=move || problem.with(Option::is_some).to_string()
+                aria-describedby="filter-says"
+                prop:value=move || written.get()
+                on:input=move |event| read(event_target_value(&event))
+                on:keydown=move |event| {
+                    if event.key() == "Escape" {
+                        event.stop_propagation();
+                        read(String::new());
+                    }
+                }
+            />
+            <span class="filter__says" id="filter-says" role="status" data-testid="filter-says">
+                {move || sentence().or_else(figure)}
+            </span>
+        </div>
     }
 }
 
@@ -124,7 +171,7 @@ fn keep_in_view(place: NodeRef<html::Div>, index: usize) {
 fn Row(index: usize) -> impl IntoView {
     let page = Page::here();
     let texts = Texts::here();
-    let row = Memo::new(move |_| page.trace.with(|trace| trace.packets.rows().get(index).cloned()));
+    let row = Memo::new(move |_| page.trace.with(|trace| trace.listed_row(index).cloned()));
     move || {
         row.get().map(|row| {
             let packet = row.packet;
@@ -133,6 +180,7 @@ fn Row(index: usize) -> impl IntoView {
             let future = move || page.time.get() < at;
             let rule = row.colour.clone();
             let lost = row.lost.clone();
+            let info = row.info.clone();
             view! {
                 <tr
                     class=format!("packets__row packets__row--{rule} {}", colour_class(row.conversation))
@@ -147,7 +195,7 @@ fn Row(index: usize) -> impl IntoView {
                     <td>{row.destination}</td>
                     <td>{row.protocol}</td>
                     <td>{row.length}</td>
-                    <td class="packets__info">
+                    <td class="packets__info" title=info>
                         {row.info}
                         {lost
                             .map(|reason| {

@@ -32,9 +32,9 @@ pub fn Sockets() -> impl IntoView {
                 .iter()
                 .flat_map(|host| {
                     let name = names.get(host.node as usize).cloned().unwrap_or_default();
-                    host.sockets.iter().map(move |row| (name.clone(), row.clone()))
+                    host.sockets.iter().map(move |row| Line::of(host.node, &name, row))
                 })
-                .collect::<Vec<(String, SocketRow)>>()
+                .collect::<Vec<Line>>()
         })
     });
     view! {
@@ -57,8 +57,8 @@ pub fn Sockets() -> impl IntoView {
                 <tbody>
                     <For
                         each=move || rows.get()
-                        key=|row| format!("{row:?}")
-                        children=move |(host, row)| view! { <Row host=host row=row /> }
+                        key=|line| line.clone()
+                        children=move |line| view! { <Row line=line /> }
                     />
                 </tbody>
             </table>
@@ -69,13 +69,53 @@ pub fn Sockets() -> impl IntoView {
     }
 }
 
+/// What a row shows; it is drawn anew when any of it changes.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Line {
+    node: u32,
+    socket: u32,
+    host: String,
+    netid: String,
+    state: String,
+    recv_q: u64,
+    send_q: u64,
+    local: String,
+    peer: String,
+    process: String,
+    conversation: Option<u32>,
+    in_accept_queue: bool,
+}
+
+impl Line {
+    fn of(node: u32, host: &str, row: &SocketRow) -> Line {
+        Line {
+            node,
+            socket: row.socket,
+            host: host.to_owned(),
+            netid: row.netid.clone(),
+            state: row.state.clone(),
+            recv_q: row.recv_q,
+            send_q: row.send_q,
+            local: row.local.clone(),
+            peer: row.peer.clone(),
+            process: row.process.clone(),
+            conversation: row.conversation,
+            in_accept_queue: row.in_accept_queue,
+        }
+    }
+}
+
 #[component]
-fn Row(host: String, row: SocketRow) -> impl IntoView {
+fn Row(line: Line) -> impl IntoView {
     let page = Page::here();
     let texts = Texts::here();
-    let conversation = row.conversation;
+    let Line { node, socket, host, conversation, .. } = line.clone();
+    let row = line;
     let selected = move || {
-        conversation.is_some() && page.selection.with(|selection| selection.conversation == conversation)
+        page.selection.with(|selection| match selection.socket {
+            Some(marked) => marked == (node, socket),
+            None => conversation.is_some() && selection.conversation == conversation,
+        })
     };
     let listening = row.state == "LISTEN";
     let queue_title = move |key: &'static str| listening.then(|| texts.get(key));
@@ -84,8 +124,15 @@ fn Row(host: String, row: SocketRow) -> impl IntoView {
     view! {
         <tr
             class=format!("packets__row {}", colour_class(conversation))
+            tabindex="0"
             aria-selected=move || selected().to_string()
-            on:click=move |_| page.select_conversation(conversation)
+            on:click=move |_| page.select_socket(node, socket, conversation)
+            on:keydown=move |event| {
+                if event.key() == "Enter" || event.key() == " " {
+                    event.prevent_default();
+                    page.select_socket(node, socket, conversation);
+                }
+            }
         >
             <td>{host}</td>
             <td>{row.netid}</td>

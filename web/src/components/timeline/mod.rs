@@ -1,14 +1,16 @@
 //! The whole run on one line: a lane per program with its calls, waits and packets. Dragging its cursor shows a moment
 //! of the past.
 
+pub mod lane;
+
 use leptos::prelude::*;
 use leptos::{ev, html};
 use wasm_bindgen::JsCast;
 
-use crate::components::colour_class;
 use crate::components::size::size_of;
 use crate::state::Page;
 use crate::texts::Texts;
+use lane::Lane;
 
 /// Room for the lanes' names, in CSS pixels.
 const NAMES: f64 = 92.0;
@@ -79,11 +81,20 @@ pub fn TimelinePanel() -> impl IntoView {
         let bottom = lanes.get() as f64 * LANE;
         page.trace.with(|trace| {
             let timeline = trace.timeline.timeline();
+            let mut last = f64::NEG_INFINITY;
             timeline
                 .cuts
                 .iter()
-                .map(|(from, to)| {
+                .filter_map(|(from, to)| {
                     let (a, b) = (timeline.time.units(*from) * factor, timeline.time.units(*to) * factor);
+                    // Where a long run has more cuts than pixels, one stands for its neighbours.
+                    let apart = a >= last + 1.0;
+                    if apart {
+                        last = a;
+                    }
+                    apart.then_some((from, to, a, b))
+                })
+                .map(|(from, to, a, b)| {
                     let words = texts.with("timeline-cut", &[("time", &texts.duration(to - from))]);
                     view! {
                         <g class="timeline__cut">
@@ -184,120 +195,5 @@ pub fn TimelinePanel() -> impl IntoView {
             </div>
             {move || skipped().map(|text| view! { <span class="timeline__skipped">{text}</span> })}
         </section>
-    }
-}
-
-/// A program's lane.
-#[component]
-fn Lane(lane: usize, factor: Memo<f64>) -> impl IntoView {
-    let page = Page::here();
-    let top = lane as f64 * LANE;
-    let name = move || {
-        page.trace.with(|trace| trace.timeline.timeline().lanes.get(lane).map(|lane| lane.name.clone()))
-    };
-    let program =
-        move || page.trace.with(|trace| trace.timeline.timeline().lanes.get(lane).map(|lane| lane.program));
-    let calls = Memo::new(move |_| {
-        page.trace.with(|trace| trace.timeline.timeline().lanes.get(lane).map_or(0, |lane| lane.calls.len()))
-    });
-    let ticks = Memo::new(move |_| {
-        page.trace
-            .with(|trace| trace.timeline.timeline().lanes.get(lane).map_or(0, |lane| lane.packets.len()))
-    });
-    let alive = move || {
-        let factor = factor.get();
-        page.trace.with(|trace| {
-            let timeline = trace.timeline.timeline();
-            let (from, to) = timeline.lanes.get(lane)?.alive?;
-            let (a, b) = (timeline.time.units(from), timeline.time.units(to.unwrap_or(timeline.end)));
-            Some(view! {
-                <rect class="timeline__alive" x=NAMES + a * factor y=top + 6.5 width=((b - a) * factor).max(1.0) height="3" rx="1.5" />
-            })
-        })
-    };
-    view! {
-        <text
-            class="timeline__name"
-            class:timeline__name--on=move || program() == Some(page.program.get())
-            x="12"
-            y=top + 11.5
-        >
-            {name}
-        </text>
-        {alive}
-        <For
-            each=move || 0..calls.get()
-            key=|index| *index
-            children=move |index| view! { <CallSpan lane=lane index=index factor=factor /> }
-        />
-        <For
-            each=move || 0..ticks.get()
-            key=|index| *index
-            children=move |index| {
-                let tick = page.trace.with_untracked(|trace| {
-                    trace.timeline.timeline().lanes.get(lane).and_then(|lane| lane.packets.get(index).cloned())
-                });
-                tick.map(|tick| {
-                    let x = move || {
-                        let units = page.trace.with_untracked(|trace| trace.timeline.timeline().time.units(tick.at));
-                        NAMES + units * factor.get()
-                    };
-                    let (y1, y2) = if tick.sent { (top + 1.0, top + 8.0) } else { (top + 8.0, top + 15.0) };
-                    view! {
-                        <line
-                            class=format!("timeline__tick {}", colour_class(tick.conversation))
-                            data-packet=tick.packet.to_string()
-                            x1=x
-                            x2=x
-                            y1=y1
-                            y2=y2
-                        />
-                    }
-                })
-            }
-        />
-    }
-}
-
-#[component]
-fn CallSpan(lane: usize, index: usize, factor: Memo<f64>) -> impl IntoView {
-    let page = Page::here();
-    let span = Memo::new(move |_| {
-        page.trace.with(|trace| {
-            let timeline = trace.timeline.timeline();
-            timeline.lanes.get(lane).and_then(|lane| lane.calls.get(index).cloned())
-        })
-    });
-    let top = lane as f64 * LANE + 3.5;
-    // From and to, in units. A call that has not returned reaches to now.
-    let reach = Memo::new(move |_| {
-        let span = span.get()?;
-        let end = span.end.unwrap_or_else(|| page.live.get());
-        page.trace.with_untracked(|trace| {
-            let time = &trace.timeline.timeline().time;
-            Some((time.units(span.start), time.units(end.max(span.start))))
-        })
-    });
-    move || {
-        let span = span.get()?;
-        let (from, to) = reach.get()?;
-        let factor = factor.get();
-        let class = match (span.failed, span.blocked) {
-            (true, _) => "timeline__call timeline__call--failed",
-            (false, true) => "timeline__call timeline__call--waits",
-            (false, false) => "timeline__call",
-        };
-        Some(view! {
-            <rect
-                class=format!("{class} {}", colour_class(span.conversation))
-                x=NAMES + from * factor
-                y=top
-                width=((to - from) * factor).max(2.0)
-                height="9"
-                rx="2.5"
-            >
-                <title>{span.name}</title>
-            </rect>
-        })
     }
 }

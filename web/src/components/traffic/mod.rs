@@ -8,6 +8,8 @@ use crate::components::inspector::Inspector;
 use crate::components::ladder::Ladder;
 use crate::components::packets::Packets;
 use crate::components::sockets::Sockets;
+use crate::components::tables::Tables;
+use crate::components::tcp::SocketInspector;
 use crate::state::{Page, TrafficTab};
 use crate::texts::Texts;
 
@@ -86,8 +88,21 @@ pub fn Traffic() -> impl IntoView {
                 >
                     <Sockets />
                 </div>
+                <div
+                    class="traffic__tab"
+                    role="tabpanel"
+                    id="tab-tables-panel"
+                    aria-labelledby="tab-tables"
+                    hidden=move || !tab(TrafficTab::Tables)
+                >
+                    // Not before it is asked for: its tables change with every frame.
+                    <Show when=move || tab(TrafficTab::Tables)>
+                        <Tables />
+                    </Show>
+                </div>
             </div>
             <Inspector />
+            <SocketInspector />
         </section>
     }
 }

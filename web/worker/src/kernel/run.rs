@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use socketlab_netsim::{
-    ExitStatus, FrameId, GatewayEvent, NodeKind, Output, Record, RecordKind, Rest, Turn, World,
-    is_in_capture, pcapng,
+    self as netsim, ExitStatus, FrameId, GatewayEvent, NodeId, NodeKind, Output, Record, RecordKind, Rest,
+    Turn, World, is_in_capture, pcapng,
 };
 use socketlab_protocol::{RunState, SourceFile, Speed, Step, Update};
-use socketlab_stack::{Instant, Pid};
-use socketlab_view::{Event, Ingest};
+use socketlab_stack::{CallId, Instant, Pid};
+use socketlab_view::history::Teller;
+use socketlab_view::{Event, Ingest, NodeChange, link_states};
 
 use super::{Job, Loaded, Start, Wait};
 use crate::pace::{Pace, Scene};
@@ -20,6 +21,9 @@ const EVENTS_AT_A_TIME: usize = 32;
 const BATCH_EVERY: Duration = Duration::from_millis(50);
 /// Least time between two looks at clock and sockets: 15 a second.
 const LOOK_EVERY: Duration = Duration::from_millis(67);
+/// A host with more sockets is looked at only as often as that, not after each instant. A choice: a look at so many
+/// costs about a tenth of a millisecond.
+const MANY_SOCKETS: usize = 64;
 /// How far the page may carry the clock on by itself, in time of the wall clock: two looks.
 const AHEAD: Duration = Duration::from_millis(134);
 /// Told to the page for "no waiting": so many virtual nanoseconds per second that each event is at once.
@@ -42,7 +46,15 @@ pub(super) struct Run {
     frames: Vec<Record>,
     told: Told,
     events: Vec<Event>,
-    sockets_changed: bool,
+    /// Node of each call that has not returned.
+    calling: BTreeMap<CallId, NodeId>,
+    /// Nodes at which something happened since the last look at them.
+    touched: BTreeSet<NodeId>,
+    /// Nodes with very many sockets are not looked at again before this time of the wall clock.
+    resting: BTreeMap<NodeId, Duration>,
+    teller: Teller,
+    changes: Vec<NodeChange>,
+    links_changed: bool,
 }
 
 /// What the page knows, and since when.
@@ -51,14 +63,16 @@ struct Told {
     clock: Option<(Instant, u64, Option<Instant>)>,
     events_at: Duration,
     clock_at: Duration,
-    sockets_at: Duration,
+    nodes_at: Duration,
 }
 
 impl Run {
     pub(super) fn new(wall: Duration, loaded: &Loaded, speed: Speed) -> Run {
         let long_ago = wall.saturating_sub(LOOK_EVERY);
+        let world = loaded.lab.build(loaded.seed);
+        let touched = (0..world.topology().nodes.len() as u32).map(NodeId).collect();
         Run {
-            world: loaded.lab.build(loaded.seed),
+            world,
             pace: Pace::new(loaded.hop, speed),
             ingest: Ingest::new(&loaded.topology, &loaded.programs),
             files: loaded.files.clone(),
@@ -74,10 +88,15 @@ impl Run {
                 clock: None,
                 events_at: long_ago,
                 clock_at: long_ago,
-                sockets_at: long_ago,
+                nodes_at: long_ago,
             },
             events: Vec::new(),
-            sockets_changed: true,
+            calling: BTreeMap::new(),
+            touched,
+            resting: BTreeMap::new(),
+            teller: Teller::default(),
+            changes: Vec::new(),
+            links_changed: true,
         }
     }
 
@@ -170,6 +189,13 @@ impl Run {
         self.stepping = Some(step);
     }
 
+    /// Does something to the network. What is about a frame that has arrived meanwhile does nothing.
+    pub(super) fn change(&mut self, wall: Duration, change: netsim::Command) {
+        self.catch_up(wall);
+        let _too_late = self.world.command(change);
+        self.links_changed = true;
+    }
+
     pub(super) fn pcap(&self) -> Vec<u8> {
         pcapng(self.world.topology(), &self.frames)
     }
@@ -181,6 +207,7 @@ impl Run {
             match self.world.turn() {
                 Turn::Process(_) => return Wait::News,
                 Turn::Idle => {
+                    self.look(wall);
                     if self.world.real_time() && !self.paused {
                         self.pace.due(wall, now, None, self.scene());
                     } else {
@@ -188,8 +215,14 @@ impl Run {
                     }
                     return Wait::News;
                 }
-                Turn::Event(_) if self.paused && self.stepping.is_none() => return Wait::News,
+                Turn::Event(_) if self.paused && self.stepping.is_none() => {
+                    self.look(wall);
+                    return Wait::News;
+                }
                 Turn::Event(at) => {
+                    if at > now {
+                        self.look(wall);
+                    }
                     let due = self.pace.due(wall, now, Some(at), self.scene());
                     if let Some(due) = due.filter(|&due| due > wall && self.stepping.is_none()) {
                         return Wait::Until(due);
@@ -263,21 +296,49 @@ impl Run {
         for record in self.world.drain_records() {
             self.note(&record);
             self.events.push(self.ingest.ingest(&record));
-            self.sockets_changed = true;
             if is_in_capture(&record) {
                 self.frames.push(record);
             }
         }
     }
 
+    /// Finds out what changed at the nodes where something happened: at the end of each instant.
+    fn look(&mut self, wall: Duration) {
+        let now = self.world.now();
+        let resting = &self.resting;
+        let due = |node: &NodeId| resting.get(node).is_none_or(|until| *until <= wall);
+        let (due, later): (BTreeSet<_>, BTreeSet<_>) =
+            core::mem::take(&mut self.touched).into_iter().partition(due);
+        self.touched = later;
+        for node in due {
+            if let Some(table) = self.world.switch_table(node) {
+                let row = self.ingest.switch(now, node, &table, &self.neighbours(node));
+                self.changes.extend(self.teller.tell(now.as_nanos(), row));
+            }
+            let Some(state) = self.world.host_snapshot(node) else { continue };
+            if state.sockets.len() > MANY_SOCKETS {
+                self.resting.insert(node, wall + LOOK_EVERY);
+            }
+            self.changes.extend(self.teller.tell(now.as_nanos(), self.ingest.host(node, &state)));
+        }
+    }
+
     /// What a record means for the run itself.
     fn note(&mut self, record: &Record) {
         match &record.kind {
-            RecordKind::FrameSent { frame, to, .. } => {
+            RecordKind::FrameSent { frame, from, to, .. } => {
+                self.touched.insert(*from);
                 let kind = self.world.topology().nodes.get(to.0 as usize).map(|node| node.kind);
                 if matches!(kind, Some(NodeKind::Host | NodeKind::Gateway)) {
                     self.arriving.insert(*frame);
                 }
+            }
+            RecordKind::Demux { node, .. }
+            | RecordKind::Dropped { node, .. }
+            | RecordKind::TcpState { node, .. }
+            | RecordKind::Retransmitted { node, .. }
+            | RecordKind::TimerFired { node, .. } => {
+                self.touched.insert(*node);
             }
             RecordKind::FrameLost { frame, .. } => {
                 self.arriving.remove(frame);
@@ -286,14 +347,40 @@ impl Run {
                 let ends_here = self.arriving.remove(frame);
                 self.stepping.take_if(|step| ends_here && *step == Step::Packet);
             }
-            RecordKind::CallEntered { .. } | RecordKind::CallReturned { .. } => {
+            RecordKind::CallEntered { call, pid, .. } => {
+                let node = self.node_of(*pid);
+                self.calling.extend(node.map(|node| (*call, node)));
+                self.touched.extend(node);
+                self.stepping.take_if(|step| *step == Step::Call);
+            }
+            RecordKind::CallReturned { call, .. } => {
+                self.touched.extend(self.calling.remove(call));
                 self.stepping.take_if(|step| *step == Step::Call);
             }
             RecordKind::ProcessExited { pid, status: ExitStatus::Exited(_) | ExitStatus::Killed } => {
+                self.touched.extend(self.node_of(*pid));
                 self.alive.remove(pid);
             }
             _ => {}
         }
+    }
+
+    /// Names of the nodes behind a node's ports.
+    fn neighbours(&self, node: NodeId) -> Vec<String> {
+        let topology = self.world.topology();
+        let other = |link: &netsim::TopologyLink| match link.ends {
+            (a, b) if a == node => Some(b),
+            (a, b) if b == node => Some(a),
+            _ => None,
+        };
+        let others = topology.links.iter().filter_map(other);
+        let name = |id: NodeId| topology.nodes.get(id.0 as usize).map(|node| node.name.clone());
+        others.map(|id| name(id).unwrap_or_default()).collect()
+    }
+
+    fn node_of(&self, pid: Pid) -> Option<NodeId> {
+        let program = *self.alive.get(&pid)? as usize;
+        self.world.programs().get(program).map(|program| program.node)
     }
 
     fn state(&self) -> RunState {
@@ -340,6 +427,15 @@ impl Run {
             self.told.events_at = wall;
             return Some(Update::Events(std::mem::take(&mut self.events)));
         }
+        if !self.changes.is_empty() && (changes || wall >= self.told.nodes_at + LOOK_EVERY) {
+            self.told.nodes_at = wall;
+            return Some(Update::Nodes(std::mem::take(&mut self.changes)));
+        }
+        if self.links_changed {
+            self.links_changed = false;
+            let (links, held) = self.world.links();
+            return Some(Update::Links(link_states(&links, &held)));
+        }
         if changes {
             self.told.state = state;
             self.told.clock = None;
@@ -350,11 +446,6 @@ impl Run {
             self.told.clock_at = wall;
             self.told.clock = Some(self.clock_key());
             return Some(Update::Clock { now: now.as_nanos(), rate, next: next.map(Instant::as_nanos) });
-        }
-        if self.sockets_changed && wall >= self.told.sockets_at + LOOK_EVERY {
-            self.told.sockets_at = wall;
-            self.sockets_changed = false;
-            return Some(Update::Sockets(self.ingest.sockets(self.world.now(), &self.world.snapshot())));
         }
         None
     }
@@ -376,7 +467,7 @@ impl Run {
     pub(super) fn poll_timeout(&self) -> Option<Duration> {
         let events = (!self.events.is_empty()).then(|| self.told.events_at + BATCH_EVERY);
         let clock = self.clock_changed().then(|| self.told.clock_at + LOOK_EVERY);
-        let sockets = self.sockets_changed.then(|| self.told.sockets_at + LOOK_EVERY);
-        [events, clock, sockets].into_iter().flatten().min()
+        let nodes = (!self.changes.is_empty()).then(|| self.told.nodes_at + LOOK_EVERY);
+        [events, clock, nodes].into_iter().flatten().min()
     }
 }

@@ -335,7 +335,7 @@ fn the_page_is_not_flooded() {
     }
     let batches = page.heard.iter().filter(|u| matches!(u, Update::Events(_))).count();
     let clocks = page.heard.iter().filter(|u| matches!(u, Update::Clock { .. })).count();
-    let sockets = page.heard.iter().filter(|u| matches!(u, Update::Sockets(_))).count();
+    let sockets = page.heard.iter().filter(|u| matches!(u, Update::Nodes(_))).count();
     assert!(batches <= 20 && clocks <= 16 && sockets <= 16, "{batches} {clocks} {sockets}");
     assert!(batches >= 10 && clocks >= 10 && sockets >= 10, "{batches} {clocks} {sockets}");
 }

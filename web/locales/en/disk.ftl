@@ -1,0 +1,13 @@
+disk-title = Open and save
+disk-open-folder = Open a lab's folder…
+disk-open-files = Open files or a zip archive…
+disk-download-lab = Download this lab (zip)
+disk-download-capture = Download the capture (pcapng)
+disk-drop = Or drop a lab's folder anywhere on the page.
+open-no-lab = There is no lab.toml among these files. Open the folder that holds one.
+open-too-many-files = This folder has more than { $most } files. Open the lab's own folder.
+open-file-too-big = The file “{ $name }” is too big for a lab.
+open-too-big = These files are too big for a lab: more than 4 MB together.
+open-bad-archive = “{ $name }” is no zip archive, or too big for a lab.
+open-unreadable = The files could not be read.
+open-broken-link = The lab in this link is broken: perhaps the link was cut short. Another lab is open instead.

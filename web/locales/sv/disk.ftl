@@ -1,0 +1,13 @@
+disk-title = Öppna och spara
+disk-open-folder = Öppna ett labbs mapp…
+disk-open-files = Öppna filer eller ett zip-arkiv…
+disk-download-lab = Ladda ner labbet (zip)
+disk-download-capture = Ladda ner inspelningen (pcapng)
+disk-drop = Eller släpp ett labbs mapp var som helst på sidan.
+open-no-lab = Det finns ingen lab.toml bland filerna. Öppna mappen som innehåller en.
+open-too-many-files = Mappen har fler än { $most } filer. Öppna labbets egen mapp.
+open-file-too-big = Filen ”{ $name }” är för stor för ett labb.
+open-too-big = Filerna är för stora för ett labb: mer än 4 MB tillsammans.
+open-bad-archive = ”{ $name }” är inget zip-arkiv, eller för stort för ett labb.
+open-unreadable = Filerna kunde inte läsas.
+open-broken-link = Labbet i länken är trasigt: kanske är länken avklippt. Ett annat labb är öppet i stället.
