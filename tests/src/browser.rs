@@ -108,6 +108,17 @@ impl Browser {
         Ok(())
     }
 
+    /// Runs `script` in every page to come, before the page's own scripts, whatever the page's policy for scripts is.
+    ///
+    /// # Errors
+    /// If the browser refuses.
+    pub async fn before_pages(&self, script: &str) -> Result<()> {
+        self.client.issue_cmd(Cdp { cmd: "Page.setBypassCSP", params: json!({ "enabled": true }) }).await?;
+        let params = json!({ "source": script });
+        self.client.issue_cmd(Cdp { cmd: "Page.addScriptToEvaluateOnNewDocument", params }).await?;
+        Ok(())
+    }
+
     /// Opens an address.
     ///
     /// # Errors

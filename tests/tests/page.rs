@@ -227,3 +227,27 @@ async fn the_relay_goes_and_comes_back() -> Result<()> {
     browser.wait_for_text("console-echo.py", "Hej").await?;
     done(relay, browser).await
 }
+
+/// Makes of this browser one from before WebAssembly could wait: the worker finds no `WebAssembly.Suspending`.
+const WITHOUT_JSPI: &str = r"
+    const Real = Worker;
+    window.Worker = class extends Real {
+        constructor(url, options) {
+            const real = JSON.stringify(new URL(url, location).href);
+            const text = `delete WebAssembly.Suspending; await import(${real});`;
+            super(URL.createObjectURL(new Blob([text], { type: 'text/javascript' })), options);
+        }
+    };";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_browser_that_cannot_run_python_is_told_which_can() -> Result<()> {
+    let relay = Relay::start(&[]).await?;
+    let browser = Browser::start(1280, 800, "en", &[]).await?;
+    browser.before_pages(WITHOUT_JSPI).await?;
+    browser.open(&format!("{}/?lab=sensors", relay.url)).await?;
+    browser.click("run").await?;
+    browser.wait_for_text("no-jspi", "Use a current Chrome, Edge or Firefox").await?;
+    // The files are still there to be read.
+    browser.click("editor-tab-sensor1.py").await?;
+    done(relay, browser).await
+}
