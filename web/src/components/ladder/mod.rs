@@ -203,7 +203,16 @@ pub fn Ladder(
                             key=move |index| (generation.get_untracked(), *index)
                             children=move |index| view! { <ArrowLine index=index xs=xs /> }
                         />
-                        // Words above all shafts, so that no later arrow strikes them through.
+                        <Show when=move || page.time.get() != 0>
+                            <line
+                                class="ladder__now"
+                                x1="8"
+                                x2=move || width.get() - 8.0
+                                y1=move || now_y.get()
+                                y2=move || now_y.get()
+                            />
+                        </Show>
+                        // Words above all shafts, so that neither a later arrow nor the line of now strikes them through.
                         <For
                             each=move || visible.get().arrows
                             key=move |index| (generation.get_untracked(), *index)
@@ -214,15 +223,6 @@ pub fn Ladder(
                             key=move |index| (generation.get_untracked(), *index)
                             children=move |index| view! { <StateChip index=index xs=xs worded=worded /> }
                         />
-                        <Show when=move || page.time.get() != 0>
-                            <line
-                                class="ladder__now"
-                                x1="8"
-                                x2=move || width.get() - 8.0
-                                y1=move || now_y.get()
-                                y2=move || now_y.get()
-                            />
-                        </Show>
                     </svg>
                 </div>
             </div>
