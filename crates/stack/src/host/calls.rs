@@ -254,6 +254,9 @@ impl Host {
         const FIONREAD: u32 = 0x541B;
         const TIOCOUTQ: u32 = 0x5411;
         let socket = self.sockets.get(id).ok_or(Errno::EBADF)?;
+        if request != FIONREAD && request != TIOCOUTQ {
+            return Err(Errno::ENOTTY.into());
+        }
         let (readable, unsent) = match &socket.body {
             Body::Tcp(tcp) if tcp.listener.is_some() => return Err(Errno::EINVAL.into()),
             Body::Tcp(tcp) => tcp.tcb.as_ref().map_or((0, 0), crate::tcp::Tcb::queues),
@@ -263,11 +266,7 @@ impl Host {
             Body::Unix(unix) if socket.kind == SOCK_STREAM => (unix.held, 0),
             Body::Unix(unix) => (unix.next_len(socket.kind == SOCK_DGRAM), 0),
         };
-        match request {
-            FIONREAD => Ok(Ret::Len(readable)),
-            TIOCOUTQ => Ok(Ret::Len(unsent)),
-            _ => Err(Errno::ENOTTY.into()),
-        }
+        Ok(Ret::Len(if request == FIONREAD { readable } else { unsent }))
     }
 
     fn info(&self, id: SocketId) -> Result<Ret, Failure> {

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::Socket;
 use super::ip_options::Value;
 use super::options::int_at;
+use super::{Body, SOCK_STREAM, Socket};
 use crate::call::Ret;
 use crate::errno::{Errno, Failure};
 use crate::event::SocketId;
@@ -165,9 +165,12 @@ impl Host {
     /// `SIOCATMARK`.
     pub(crate) fn at_mark(&self, id: SocketId) -> Result<Ret, Failure> {
         let socket = self.sockets.get(id).ok_or(Errno::EBADF)?;
-        if !socket.is_tcp() {
-            return Err(Errno::EOPNOTSUPP.into());
+        match &socket.body {
+            Body::Tcp(_) => Ok(Ret::Len(usize::from(socket.tcb().is_some_and(|tcb| tcb.at_mark())))),
+            // Linux 6: `unix_ioctl` knows it, for streams; no datagram has urgent data.
+            Body::Unix(_) if socket.kind == SOCK_STREAM => Ok(Ret::Len(0)),
+            Body::Unix(_) => Err(Errno::EOPNOTSUPP.into()),
+            Body::Udp(_) | Body::Ping(_) | Body::Raw(_) => Err(Errno::ENOTTY.into()),
         }
-        Ok(Ret::Len(usize::from(socket.tcb().is_some_and(|tcb| tcb.at_mark()))))
     }
 }

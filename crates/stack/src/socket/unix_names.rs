@@ -57,10 +57,9 @@ impl Host {
 
     /// unlink(2) on the path of a socket: the name is free again; who is connected stays so.
     pub(crate) fn unlink_unix(&mut self, path: &str) -> Result<Ret, Failure> {
-        if path.starts_with('\0') {
-            return Err(Errno::EINVAL.into());
-        }
-        self.sockets.unix_names.remove(path).map(|_| Ret::Unit).ok_or(Errno::ENOENT.into())
+        // An abstract name is no file, and to unlink(2) it is the empty path.
+        let removed = if path.starts_with('\0') { None } else { self.sockets.unix_names.remove(path) };
+        removed.map(|_| Ret::Unit).ok_or(Errno::ENOENT.into())
     }
 
     /// The socket of this name and kind (Linux `unix_find_other`).

@@ -45,7 +45,7 @@ impl Tcb {
         // RFC 7323 2.2: the window of a segment with SYN is never scaled.
         self.snd_wnd = u32::from(syn.window);
         self.max_window = self.snd_wnd;
-        self.peer_mss = syn.options.mss.map_or(super::DEFAULT_MSS, |mss| u32::from(mss).max(88));
+        self.peer_mss = syn.options.mss.map_or(super::DEFAULT_MSS, u32::from);
         if let Some(most) = self.params.settings.max_segment {
             self.peer_mss = self.peer_mss.min(u32::from(most));
         }

@@ -1,11 +1,15 @@
 //! TCP options (RFC 9293 3.2, RFC 7323, RFC 2018), read from and written to the header in Linux's order.
 
-use smoltcp::wire::TcpOption;
-
 use super::seq::Seq;
 
-/// The most SACK blocks that fit beside a timestamp (RFC 2018 3); four without one.
-pub(crate) const MAX_SACK_BLOCKS: usize = 4;
+// Kinds (RFC 9293 3.2, RFC 7323, RFC 2018).
+const END: u8 = 0;
+const NOP: u8 = 1;
+const MSS: u8 = 2;
+const WINDOW_SCALE: u8 = 3;
+const SACK_PERMITTED: u8 = 4;
+const SACK: u8 = 5;
+const TIMESTAMPS: u8 = 8;
 
 /// The options of one segment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,30 +24,35 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    /// Reads what is there; stops at the first option that is broken, as Linux does.
+    /// Reads what is there, as Linux `tcp_parse_options` does: an option of a length that its kind does not have is
+    /// passed over, and one that is cut off ends the reading.
     pub(crate) fn parse(mut bytes: &[u8]) -> Options {
         let mut options = Options::default();
-        while !bytes.is_empty() {
-            // smoltcp reads three SACK blocks; the option may hold four.
-            if let [5, len, rest @ ..] = bytes {
-                let body = usize::from(*len).saturating_sub(2);
-                let Some((blocks, rest)) = rest.split_at_checked(body) else { break };
-                if body == 0 || body % 8 != 0 {
-                    break;
+        while let [kind, after @ ..] = bytes {
+            match *kind {
+                END => break,
+                NOP => {
+                    bytes = after;
+                    continue;
                 }
-                options.sack = blocks.chunks_exact(8).take(MAX_SACK_BLOCKS).filter_map(sack_block).collect();
-                bytes = rest;
-                continue;
+                _ => {}
             }
-            let Ok((rest, option)) = TcpOption::parse(bytes) else { break };
-            match option {
-                TcpOption::EndOfList => break,
-                TcpOption::MaxSegmentSize(mss) => options.mss = Some(mss),
+            let Some(len) = after.first().map(|len| usize::from(*len)).filter(|len| *len >= 2) else { break };
+            let Some((option, rest)) = bytes.split_at_checked(len) else { break };
+            match (*kind, option) {
+                (MSS, [_, _, a, b]) => {
+                    // An MSS of zero says nothing.
+                    options.mss = Some(u16::from_be_bytes([*a, *b])).filter(|mss| *mss > 0).or(options.mss);
+                }
                 // RFC 7323 2.3: a shift above 14 is used as 14.
-                TcpOption::WindowScale(shift) => options.window_scale = Some(shift.min(14)),
-                TcpOption::SackPermitted => options.sack_permitted = true,
-                TcpOption::TimeStamp { tsval, tsecr } => options.timestamps = Some((tsval, tsecr)),
-                TcpOption::NoOperation | TcpOption::SackRange(_) | TcpOption::Unknown { .. } => {}
+                (WINDOW_SCALE, [_, _, shift]) => options.window_scale = Some((*shift).min(14)),
+                (SACK_PERMITTED, [_, _]) => options.sack_permitted = true,
+                (SACK, [_, _, blocks @ ..]) if blocks.len() >= 8 && blocks.len().is_multiple_of(8) => {
+                    options.sack =
+                        blocks.chunks_exact(8).filter_map(pair).map(|(l, r)| (Seq(l), Seq(r))).collect();
+                }
+                (TIMESTAMPS, [_, _, values @ ..]) if values.len() == 8 => options.timestamps = pair(values),
+                _ => {}
             }
             bytes = rest;
         }
@@ -100,8 +109,9 @@ impl Options {
     }
 }
 
-fn sack_block(bytes: &[u8]) -> Option<(Seq, Seq)> {
-    let (left, right) = bytes.split_first_chunk::<4>()?;
-    let (right, _) = right.split_first_chunk::<4>()?;
-    Some((Seq(u32::from_be_bytes(*left)), Seq(u32::from_be_bytes(*right))))
+/// Two numbers of 32 bits.
+fn pair(bytes: &[u8]) -> Option<(u32, u32)> {
+    let (first, second) = bytes.split_first_chunk::<4>()?;
+    let (second, _) = second.split_first_chunk::<4>()?;
+    Some((u32::from_be_bytes(*first), u32::from_be_bytes(*second)))
 }

@@ -31,9 +31,9 @@ impl Tcb {
     /// Octets of data a segment of ours may carry: the peer's MSS, or what the path takes, less the timestamps.
     pub(super) fn mss(&self) -> u32 {
         let path = self.params.path_mtu.saturating_sub(self.params.headers);
-        let mss = self.peer_mss.min(path);
-        let options = if self.timestamps { 12 } else { 0 };
-        mss.saturating_sub(options).max(48)
+        // Linux `TCP_MIN_SND_MSS`: all options, and eight octets. What a peer asks for below that is not believed.
+        let mss = self.peer_mss.min(path).max(48);
+        mss - if self.timestamps { 12 } else { 0 }
     }
 
     /// As [`Tcb::mss`], less the SACK blocks that are due, and never above half of a small peer's window
