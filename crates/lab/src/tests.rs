@@ -120,6 +120,10 @@ fn a_file_that_is_not_toml_says_where() {
     let problems = Lab::parse("version = 1\n[[host]\nname = \"a\"\n").unwrap_err();
     assert_eq!(problems[0].line, 2, "{problems:?}");
     assert_eq!(problems[0].key, "lab-syntax");
+    // The parser has no place for this one.
+    let deep = format!("version = 1\ntitle = \"deep\"\nx{} = 1\n[[host]]\nname = \"a\"\n", ".x".repeat(200));
+    let problems = Lab::parse(&deep).unwrap_err();
+    assert_eq!((problems[0].line, problems[0].key), (3, "lab-syntax"), "{problems:?}");
 }
 
 #[test]

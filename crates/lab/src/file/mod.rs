@@ -74,12 +74,23 @@ pub(crate) const PROGRAM: &[&str] = &["host", "file", "args", "start", "stdin", 
 /// Smallest packet size every IPv4 host must take (RFC 791), and the most that IPv4's length field holds.
 const MTU: (i64, i64) = (576, 65_535);
 
+/// Line of an error that the parser gives no place for (tables nested too deep): the last one of the shortest beginning
+/// of the file that has such an error.
+fn first_bad_line(text: &str) -> u32 {
+    let ends: Vec<usize> = text.match_indices('\n').map(|(at, _)| at).collect();
+    let sound = |end: &usize| {
+        let (_, errors) = DeTable::parse_recoverable(text.get(..*end).unwrap_or(text));
+        errors.iter().all(|error| error.span().is_some())
+    };
+    u32::try_from(ends.partition_point(sound)).map_or(u32::MAX, |lines| lines.saturating_add(1))
+}
+
 /// Reads the tables of a file. All that is wrong with them is in the problems.
 pub(crate) fn read(text: &str) -> (File, Vec<Problem>) {
     let mut reader = Reader::new(text);
     let (table, errors) = DeTable::parse_recoverable(text);
     for error in errors {
-        let line = error.span().map_or(0, |span| reader.line(&span));
+        let line = error.span().map_or_else(|| first_bad_line(text), |span| reader.line(&span));
         reader.complain(line, "", "lab-syntax", &[("message", error.message())]);
     }
     // What follows a slip of the pen is often read wrongly, and complaints about it mislead.
