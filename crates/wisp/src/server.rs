@@ -452,7 +452,8 @@ impl Server {
             },
         };
         // CONTINUE sets the credit and races with packets on their way, so a client that keeps the rules can be a
-        // whole window ahead of it.
+        // whole window ahead: it had one from the greeting, one more by CONTINUE at the opening, and then as much
+        // again as was consumed.
         let most = match inbound.kind {
             StreamKind::Tcp => self.limits.credit.saturating_mul(2),
             StreamKind::Udp => self.limits.datagrams,
@@ -499,7 +500,9 @@ impl Server {
         tcp.then_some(Packet::Continue { stream: stream.id, credit })
     }
 
-    /// The target took one DATA packet of so many octets. Gives the CONTINUE that is due: one for every half window.
+    /// The target took one DATA packet of so many octets. Gives the CONTINUE that is due: half a window for every half
+    /// window. Not all that is free: CONTINUE sets the credit, whatever is on its way, so a client whose packets cross
+    /// it would be given those a second time, and run ahead of a target that stalls by more with each round trip.
     pub fn consumed(&mut self, stream: StreamKey, octets: usize) -> Option<Packet> {
         let limit = self.limits.credit;
         let inbound = self.get_mut(stream)?;
@@ -507,8 +510,8 @@ impl Server {
         inbound.octets -= octets;
         inbound.queued = inbound.queued.saturating_sub(1);
         inbound.since += 1;
-        let due = inbound.kind == StreamKind::Tcp && inbound.since >= limit / 2;
-        let credit = limit.saturating_sub(inbound.queued);
+        let credit = limit / 2;
+        let due = inbound.kind == StreamKind::Tcp && inbound.since >= credit;
         if due {
             inbound.since = 0;
         }

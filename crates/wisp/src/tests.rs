@@ -463,3 +463,36 @@ fn credit_carries_a_long_transfer_over_a_slow_line() {
     assert!(got == whole, "in order and intact");
     assert_eq!(server.queued_octets(), 0);
 }
+
+/// Packets cross the CONTINUE of a fast target on a long line; then the target stalls. However often they crossed, the
+/// client is at most a window ahead, and not refused.
+#[test]
+fn a_target_that_stalls_is_not_run_over() {
+    let mut client = Client::new();
+    let mut server = Server::new(Limits { credit: 8, ..Limits::default() });
+    tell(&mut client, server.greeting());
+    let id = client.open_tcp(START, "sink.example", 9).unwrap();
+    let (mut on_the_way, mut stream, mut waiting) = (Vec::new(), None, 0);
+    for round in 0..40 {
+        while client.send(id, &[0; 50_000]) > 0 {}
+        let sent: Vec<_> = std::iter::from_fn(|| client.poll_message()).collect();
+        let mut answers = Vec::new();
+        for message in std::mem::replace(&mut on_the_way, sent) {
+            match server.handle_message(message).unwrap() {
+                Request::Open { stream: opened, .. } => {
+                    answers.extend(server.opened(opened));
+                    stream = Some(opened);
+                }
+                Request::Data { bytes, .. } if round < 20 => {
+                    answers.extend(server.consumed(stream.unwrap(), bytes.len()));
+                }
+                Request::Data { .. } => waiting += 1,
+                other => panic!("round {round}: {other:?}"),
+            }
+        }
+        for answer in answers {
+            tell(&mut client, answer);
+        }
+    }
+    assert!((8..=16).contains(&waiting), "{waiting} packets wait, of a window of 8");
+}
