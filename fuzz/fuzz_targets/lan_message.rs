@@ -1,0 +1,4 @@
+//! See `crates/fuzz`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| socketlab_fuzz::run("lan_message", data));
