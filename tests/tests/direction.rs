@@ -21,6 +21,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("worker", &["lab", "view", "dissect", "wisp", "lan", "protocol", "netsim", "stack"]),
     ("server", &["wisp", "policy", "lan"]),
     ("cli", &["server", "lab", "view", "netsim", "stack", "policy", "packetdrill"]),
+    ("fuzz", &["stack", "netsim", "dissect", "lab", "lan", "wisp"]),
     ("tests", &["lab"]),
 ];
 

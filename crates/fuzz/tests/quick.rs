@@ -42,7 +42,7 @@ fn changed(random: &mut Random, seeds: &[Vec<u8>]) -> Vec<u8> {
             }
             _ if !input.is_empty() => {
                 let n = at.min(input.len() - 1);
-                input[n] = random.next() as u8;
+                input[n] = random.number() as u8;
             }
             _ => {}
         }

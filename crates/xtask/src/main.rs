@@ -5,6 +5,7 @@
 #![expect(clippy::print_stdout, reason = "a command-line tool talks on standard output")]
 
 mod cpython;
+mod fuzz;
 mod page;
 mod shell;
 mod test;
@@ -29,6 +30,8 @@ cargo xtask COMMAND
   measure [--built]
                    print sizes and times: wasm, load to interactive, Run to first output
   bench [CASE]...  the stack beside smoltcp's, the same work in the same run: memory, bulk, hosts, sockets, clone
+  fuzz [TARGET]... [--seconds N]
+                   throw octets at what reads them, with libFuzzer, each target so long (60); see crates/fuzz
   bless            rewrite expected outputs; read the diff afterwards
 ";
 
@@ -54,6 +57,7 @@ fn main() -> Result<()> {
         "screenshots" => page::probe("screenshots", rest),
         "measure" => page::probe("measure", rest),
         "bench" => test::bench(rest),
+        "fuzz" => fuzz::run_targets(rest),
         "bless" => test::bless(),
         "help" | "--help" | "-h" => {
             print!("{HELP}");

@@ -11,6 +11,7 @@ use crate::shell::{command, output, root, run, say, which};
 /// Newer ones need a newer Rust than this project asks for.
 const TRUNK: &str = "0.21.14";
 const CARGO_DENY: &str = "0.20.2";
+const CARGO_FUZZ: &str = "0.13.2";
 const WASM: &str = "wasm32-unknown-unknown";
 
 /// What building the page needs.
@@ -70,6 +71,13 @@ pub(crate) fn for_lints() -> Result<()> {
         &["--locked", "--no-default-features"],
         "checks licences and advisories of dependencies",
     )
+}
+
+/// What fuzzing needs: gives cargo-fuzz's path.
+pub(crate) fn for_fuzzing() -> Result<PathBuf> {
+    debian("c++", &["build-essential"], "a C++ compiler, for libFuzzer")?;
+    cargo_tool("cargo-fuzz", "cargo-fuzz", CARGO_FUZZ, &["--locked"], "drives libFuzzer")?;
+    tool("cargo-fuzz", "cargo-fuzz", CARGO_FUZZ)
 }
 
 /// The folder of one tool at one version, shared by all checkouts of this user and in nobody else's way.
