@@ -87,7 +87,13 @@ async fn turn_away(listener: &TcpListener) {
     let Ok(Ok((mut tcp, _))) = timeout(PAUSE, listener.accept()).await else { return };
     let answer = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain\r\nretry-after: 1\r\n\
         connection: close\r\n\r\nthis relay has no descriptor left; its operator can raise `ulimit -n`\n";
-    drop(timeout(PAUSE, tcp.write_all(answer)).await);
+    let farewell = async {
+        tcp.write_all(answer).await?;
+        tcp.shutdown().await?;
+        // A request that was not read would make a reset of the close, and that could overtake the answer.
+        tokio::io::copy(&mut tcp, &mut tokio::io::sink()).await
+    };
+    drop(timeout(PAUSE, farewell).await);
 }
 
 async fn connection(

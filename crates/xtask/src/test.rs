@@ -304,7 +304,14 @@ pub(crate) fn bless() -> Result<()> {
     run(command("git").args(["status", "--short"]))
 }
 
-/// `cargo xtask bench`: the stack's benchmark beside smoltcp's; it prints, and holds nothing.
+/// `cargo xtask bench`: the stack's benchmark beside smoltcp's, or the relay's beside socat; it prints, and holds
+/// nothing.
 pub(crate) fn bench(cases: &[String]) -> Result<()> {
+    if let Some(("relay", rest)) = cases.split_first().map(|(first, rest)| (first.as_str(), rest)) {
+        tools::for_relay_bench(rest.iter().any(|word| word == "wisp-js"))?;
+        return run(command("cargo")
+            .args(["bench", "-p", "socketlab-server", "--bench", "relay", "--"])
+            .args(rest));
+    }
     run(command("cargo").args(["bench", "-p", "socketlab-stack", "--bench", "engine", "--"]).args(cases))
 }

@@ -40,6 +40,16 @@ pub(crate) fn for_tests() -> Result<()> {
     Ok(())
 }
 
+/// What the relay's benchmark needs.
+pub(crate) fn for_relay_bench(with_wisp_js: bool) -> Result<()> {
+    debian("socat", &["socat"], "a plain TCP proxy, to measure the relay against")?;
+    if with_wisp_js {
+        node()?;
+        npm_packages("tests", "relay clients that others wrote, to test against")?;
+    }
+    Ok(())
+}
+
 /// CPython's own tests, which some systems keep in a package of their own.
 pub(crate) fn python_tests(python: &str) -> Result<()> {
     let there = || output(Command::new(python).args(["-c", "import test.test_socket"])).is_some();

@@ -3,6 +3,7 @@
 
 use std::{
     collections::VecDeque,
+    io,
     net::SocketAddr,
     sync::{
         Mutex, MutexGuard, OnceLock, PoisonError, Weak,
@@ -34,8 +35,12 @@ pub(super) struct Inbox {
 #[derive(Debug, Default)]
 struct State {
     queue: VecDeque<Item>,
+    /// The stream's task has taken something from the queue and is not done with it.
+    busy: bool,
     finished: bool,
     closed: Option<Reason>,
+    /// Writing failed where the stream's task did not see it.
+    failed: Option<io::Error>,
 }
 
 /// Something to be sent to the target.
@@ -43,6 +48,8 @@ struct State {
 pub(super) enum Item {
     /// Octets of a stream, or one datagram.
     Data(Bytes),
+    /// What is left of a message of so many octets.
+    Rest(Bytes, usize),
     /// A datagram of a port.
     To(SocketAddr, Bytes),
 }
@@ -55,6 +62,8 @@ pub(super) enum Next {
     Finished,
     /// The client has closed the stream.
     Closed,
+    /// The target takes nothing any more.
+    Failed(io::Error),
 }
 
 impl Inbox {
@@ -81,6 +90,27 @@ impl Inbox {
         self.more.notify_one();
     }
 
+    /// Writes to the target at once if nothing waits for it, else leaves it to the stream's task, which costs a change
+    /// of tasks for each message. `true`: all of it is written.
+    pub(super) fn write_or_push(&self, bytes: Bytes) -> bool {
+        let mut state = self.lock();
+        let idle = state.queue.is_empty() && !state.busy && !state.finished && state.closed.is_none();
+        let socket = if idle && state.failed.is_none() { self.socket() } else { None };
+        let item = match socket.map(|socket| socket.try_write(&bytes)) {
+            Some(Ok(octets)) if octets == bytes.len() => return true,
+            Some(Ok(octets)) => Item::Rest(bytes.slice(octets..), bytes.len()),
+            Some(Err(error)) if error.kind() != io::ErrorKind::WouldBlock => {
+                state.failed = Some(error);
+                Item::Data(bytes)
+            }
+            Some(Err(_)) | None => Item::Data(bytes),
+        };
+        state.queue.push_back(item);
+        drop(state);
+        self.more.notify_one();
+        false
+    }
+
     pub(super) fn finish(&self) {
         self.lock().finished = true;
         self.more.notify_one();
@@ -102,7 +132,12 @@ impl Inbox {
             let more = self.more.notified();
             {
                 let mut state = self.lock();
+                state.busy = false;
+                if let Some(error) = state.failed.take() {
+                    return Next::Failed(error);
+                }
                 if let Some(item) = state.queue.pop_front() {
+                    state.busy = true;
                     return Next::Item(item);
                 }
                 // What a burst needed is given back.

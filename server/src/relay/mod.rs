@@ -428,7 +428,7 @@ impl Connection {
             Ending::fault(Reason::INVALID, close_code::PROTOCOL, text, "not_wisp")
         })?;
         match request {
-            Request::Data { stream, bytes } => self.push(stream, Item::Data(bytes)),
+            Request::Data { stream, bytes } => self.data(stream, bytes).await,
             Request::Datagram { stream, to, bytes } => self.push(stream, Item::To(to, bytes)),
             Request::Open { stream, kind, host, port } => self.open(stream, kind, host, port).await,
             Request::Listen { stream, kind, port } => self.listen(stream, kind, port).await,
@@ -468,6 +468,20 @@ impl Connection {
             Request::Ignore => {}
         }
         Ok(())
+    }
+
+    /// Octets for a stream's target, which most often has room for them.
+    async fn data(&self, stream: StreamId, bytes: Bytes) {
+        let found = self.lock().handles.get(&stream).map(|handle| (handle.key, Arc::clone(&handle.inbox)));
+        let Some((key, inbox)) = found else { return };
+        if self.is_paced.load(Ordering::Relaxed) {
+            return inbox.push(Item::Data(bytes));
+        }
+        let octets = bytes.len();
+        if inbox.write_or_push(bytes) {
+            inbox.octets_up.fetch_add(octets as u64, Ordering::Relaxed);
+            self.took(key, octets).await;
+        }
     }
 
     fn push(&self, stream: StreamId, item: Item) {

@@ -162,8 +162,8 @@ pub(super) async fn udp(
                     drop(socket.send_to(&bytes, to).await);
                     connection.pace(bytes.len()).await;
                 }
-                Next::Item(Item::Data(_)) => {}
-                Next::Finished | Next::Closed => break,
+                Next::Item(Item::Data(_) | Item::Rest(..)) => {}
+                Next::Finished | Next::Closed | Next::Failed(_) => break,
             },
             ready = socket.readable() => {
                 if ready.is_err() || receive(connection, key, &socket, &mut peers).await.is_err() {

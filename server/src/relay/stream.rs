@@ -276,22 +276,31 @@ async fn send_up(
     target: &TcpStream,
     inbox: &Inbox,
 ) -> io::Result<()> {
-    let mut pieces = Vec::new();
     loop {
-        match inbox.next().await {
-            Next::Item(Item::Data(bytes)) => pieces.push(bytes),
+        let mut pieces = Vec::new();
+        // The first message may have begun to go out.
+        let first = match inbox.next().await {
+            Next::Item(Item::Data(bytes)) => {
+                let whole = bytes.len();
+                pieces.push(bytes);
+                whole
+            }
+            Next::Item(Item::Rest(bytes, whole)) => {
+                pieces.push(bytes);
+                whole
+            }
             Next::Item(Item::To(..)) => continue,
             Next::Finished => return finish(target),
             Next::Closed => return Ok(()),
-        }
+            Next::Failed(error) => return Err(error),
+        };
         inbox.take_data(PIECES, &mut pieces);
         write_all(target, &pieces).await?;
-        for bytes in pieces.drain(..) {
-            inbox.octets_up.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-            connection.took(key, bytes.len()).await;
-            connection.pace(bytes.len()).await;
+        for octets in std::iter::once(first).chain(pieces.iter().skip(1).map(Bytes::len)) {
+            inbox.octets_up.fetch_add(octets as u64, Ordering::Relaxed);
+            connection.took(key, octets).await;
+            connection.pace(octets).await;
         }
-        pieces = Vec::new();
     }
 }
 
@@ -410,7 +419,7 @@ pub(super) async fn udp(
             biased;
             // Closed: what was sent before goes out, which takes no time.
             next = inbox.next() => match next {
-                Next::Item(Item::Data(datagram) | Item::To(_, datagram)) => {
+                Next::Item(Item::Data(datagram) | Item::To(_, datagram) | Item::Rest(datagram, _)) => {
                     if let Err(error) = target.send(&datagram).await {
                         udp_failed(connection, key, &error).await;
                         break error.to_string();
@@ -421,6 +430,8 @@ pub(super) async fn udp(
                 }
                 Next::Finished => {}
                 Next::Closed => break "closed by the client".to_owned(),
+                // Datagrams are never written but here.
+                Next::Failed(error) => break error.to_string(),
             },
             // An ICMP error makes a socket ready for errors only.
             ready = target.ready(Interest::READABLE | Interest::ERROR) => {

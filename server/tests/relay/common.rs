@@ -180,6 +180,15 @@ pub(crate) async fn page_at(relay: SocketAddr) -> Page {
     page
 }
 
+/// Our client of version 2 at any relay; nothing has been read.
+pub(crate) async fn page_of(relay: SocketAddr, options: ClientOptions) -> Page {
+    let tcp = TcpStream::connect(relay).await.unwrap();
+    let mut request = format!("ws://{relay}/wisp/").into_client_request().unwrap();
+    request.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, "wisp-v2".parse().unwrap());
+    let (socket, _) = client_async(request, tcp).await.unwrap();
+    Page { socket, client: Client::with_options(options), start: Instant::now() }
+}
+
 /// What the page's worker does: our own client over a WebSocket.
 pub(crate) struct Page {
     pub(crate) socket: WebSocketStream<TcpStream>,

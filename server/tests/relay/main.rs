@@ -3,10 +3,12 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod common;
+mod faults;
 mod front_door;
 mod lan;
 mod ours;
 mod peers;
+mod process;
 mod refusals;
 mod safety;
 mod wisp;

@@ -16,12 +16,14 @@ use tokio::{
 use crate::common::{Relay, nobody, options, page_at, pattern, soon, start};
 
 /// A program of `tests/peers`.
-fn wisp_js(program: &str) -> Command {
+fn node(program: &str) -> Command {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests");
-    assert!(
-        tests.join("node_modules/@mercuryworkshop/wisp-js").exists(),
-        "wisp-js is not installed: `cargo xtask setup` does it, or `npm ci` in tests/"
-    );
+    for package in ["@mercuryworkshop/wisp-js", "@mercuryworkshop/epoxy-tls", "libcurl.js"] {
+        assert!(
+            tests.join("node_modules").join(package).exists(),
+            "{package} is not installed: `cargo xtask setup` does it, or `npm ci` in tests/"
+        );
+    }
     let mut command = Command::new("node");
     command.arg(program).current_dir(tests).kill_on_drop(true);
     command
@@ -32,7 +34,7 @@ fn wisp_js(program: &str) -> Command {
 async fn our_client_is_at_home_at_wisp_js() {
     let demo = Relay::with_demo().await.demo();
     let mut server =
-        wisp_js("peers/wisp-js-server.mjs").stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        node("peers/wisp-js-server.mjs").stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let mut lines = BufReader::new(server.stdout.take().unwrap()).lines();
     let port = soon("wisp-js", lines.next_line()).await.unwrap().unwrap().parse().unwrap();
     let mut page = page_at(([127, 0, 0, 1], port).into()).await;
@@ -69,19 +71,38 @@ async fn our_client_is_at_home_at_wisp_js() {
     page.opened(quiet).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn wisp_js_is_at_home_here() {
+/// A client of others against our relay: each prints a line for each thing that worked.
+async fn is_at_home_here(program: &str, lines: usize) {
     let refusing = nobody().await;
-    let rule = format!("127.0.0.1:{}", refusing.port());
-    let relay = start(ServeOptions { demo_services: true, ..options(&[&rule]) }).await;
-    let client = wisp_js("peers/wisp-js.mjs")
+    // Each brings servers of its own.
+    let relay = start(ServeOptions { demo_services: true, ..options(&["127.0.0.1:1024-65535"]) }).await;
+    let client = node(program)
         .arg(format!("ws://{}/wisp/", relay.address))
         .args([relay.demo().echo.port(), refusing.port()].map(|port| port.to_string()))
         .output();
-    let Output { status, stdout, stderr } = soon("wisp-js", client).await.unwrap();
+    let Output { status, stdout, stderr } = soon(program, client).await.unwrap();
     let (stdout, stderr) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
-    assert!(status.success(), "{stdout}\n{stderr}");
-    assert_eq!(stdout.lines().count(), 14, "{stdout}");
+    // A stack trace through a bundle shows the whole bundle.
+    let stderr: Vec<&str> = stderr.lines().filter(|line| line.len() < 500).collect();
+    assert!(status.success(), "{stdout}\n{}", stderr.join("\n"));
+    assert_eq!(stdout.lines().count(), lines, "{stdout}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wisp_js_is_at_home_here() {
+    is_at_home_here("peers/wisp-js.mjs", 14).await;
+}
+
+/// A client in Rust, as wasm: HTTP over our streams, many at a time, and datagrams.
+#[tokio::test(flavor = "multi_thread")]
+async fn epoxy_is_at_home_here() {
+    is_at_home_here("peers/epoxy.mjs", 7).await;
+}
+
+/// curl, as wasm.
+#[tokio::test(flavor = "multi_thread")]
+async fn libcurl_js_is_at_home_here() {
+    is_at_home_here("peers/libcurl.mjs", 6).await;
 }
 
 #[tokio::test]
