@@ -30,10 +30,10 @@ cargo xtask COMMAND
   measure [--built]
                    print sizes and times: wasm, load to interactive, Run to first output
   bench [CASE]...  the stack beside smoltcp's, the same work in the same run: memory, bulk, hosts, sockets, clone
-  fuzz [TARGET]... [--seconds N]
-                   throw octets at what reads them, with libFuzzer, each target so long (60); see crates/fuzz
   bench relay [--seconds N] [--passes N] [--peer wisp-js|websockify|websocat]... [CASE]...
                    the relay beside a direct connection and socat; cases: up, down, echo, opens, idle, growth
+  fuzz [TARGET]... [--seconds N]
+                   throw octets at what reads them, with libFuzzer, each target so long (60); see crates/fuzz
   bless            rewrite expected outputs; read the diff afterwards
 ";
 
