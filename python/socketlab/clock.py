@@ -8,7 +8,7 @@ import time
 from operator import index
 
 from socketlab import sched
-from socketlab.errors import exception
+from socketlab.errors import exception, time_too_large
 
 #: 2026-01-01 12:00:00 UTC, in nanoseconds since 1970. A choice: a fixed day makes runs repeatable.
 EPOCH = 1_767_268_800_000_000_000
@@ -39,7 +39,7 @@ def sleep(seconds, /):
     if seconds < 0:
         raise ValueError("sleep length must be non-negative")
     if seconds > 9223372036:
-        raise OverflowError("timestamp too large to convert to C _PyTime_t")
+        raise time_too_large(seconds)
     exact = seconds * 1_000_000_000
     whole = int(exact)
     failure, text = sched.call_within(whole if whole == exact else whole + 1, "sleep")

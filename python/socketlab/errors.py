@@ -4,6 +4,7 @@ The page's Python has other numbers (WASI), so the subclass of `OSError` is chos
 are made to agree.
 """
 
+import _thread
 import errno
 import os
 
@@ -29,6 +30,19 @@ _SUBCLASS = {
 
 #: Numbers that the platform's own files report too; there the platform's number stays right.
 _OF_FILES = ("ENOENT", "EEXIST", "EIO")
+
+
+#: The interpreter's own, taken before the lab's lock stands in its place.
+_own_lock = _thread.allocate_lock
+
+
+def time_too_large(seconds):
+    """The interpreter's own `OverflowError` for a time that does not fit: its words changed between versions."""
+    try:
+        _own_lock().acquire(True, seconds)
+    except OverflowError as error:
+        return OverflowError(*error.args)
+    return OverflowError("timestamp too large to convert to C _PyTime_t")
 
 
 class herror(OSError):

@@ -11,7 +11,7 @@ from operator import index
 import os
 
 from socketlab import descriptors, sched
-from socketlab.errors import exception
+from socketlab.errors import exception, time_too_large
 from socketlab.like_c import like_c
 
 error = OSError
@@ -92,7 +92,8 @@ def _nanoseconds(timeout, unit):
     else:
         timeout = index(timeout)
     if abs(timeout) * unit >= 1 << 63:
-        raise OverflowError("timestamp too large to convert to C _PyTime_t")
+        # Milliseconds that fit in neither unit get the same words.
+        raise time_too_large(timeout)
     return _rounded_up(timeout * unit)
 
 

@@ -13,7 +13,7 @@ from operator import index
 import sys
 
 from socketlab import descriptors, names, sched
-from socketlab.errors import exception, gaierror, herror, number
+from socketlab.errors import exception, gaierror, herror, number, time_too_large
 from socketlab.like_c import like_c
 from socketlab.linux import CONSTANTS
 from socketlab.names import (  # noqa: F401
@@ -84,9 +84,7 @@ def _seconds(value):
     if seconds != seconds:
         raise ValueError("Invalid value NaN (not a number)")
     if seconds > 9223372036.0:
-        if isinstance(value, float):
-            raise OverflowError("timestamp out of range for platform time_t")
-        raise OverflowError("timestamp too large to convert to C _PyTime_t")
+        raise time_too_large(value)
     if seconds < 0:
         raise ValueError("Timeout value out of range")
     return seconds
