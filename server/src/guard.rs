@@ -129,8 +129,8 @@ pub(crate) enum Code {
 }
 
 /// A browser can give no header of its own, but subprotocols: `socketlab-token.CODE`. Other clients may use
-/// `Authorization`: `Bearer CODE`, or `Basic` with the code as the password. Never the address: that is logged and
-/// shared.
+/// `Authorization`: `Bearer CODE`, or `Basic` with the code as the password. Not the address: that is logged and
+/// shared; see [`code_in_query`].
 pub(crate) fn code(headers: &HeaderMap) -> Code {
     let offered = headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter().filter_map(|value| value.to_str().ok());
     let offered = offered.flat_map(|list| list.split(','));
@@ -149,6 +149,13 @@ pub(crate) fn code(headers: &HeaderMap) -> Code {
         }
         _ => Code::None,
     }
+}
+
+/// The class code as `code=CODE` in an address. Addresses get into logs, so this is for clients that have no other way
+/// only; nothing here writes one down.
+pub(crate) fn code_in_query(query: &str) -> Code {
+    let found = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "code");
+    found.map_or(Code::None, |(_, code)| Code::Given(code.into_owned()))
 }
 
 /// Before the code in a subprotocol.

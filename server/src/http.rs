@@ -8,7 +8,8 @@ use std::{
 use axum::{
     Router,
     extract::{
-        ConnectInfo, Path, Request, State, WebSocketUpgrade, ws::rejection::WebSocketUpgradeRejection,
+        ConnectInfo, Path, RawQuery, Request, State, WebSocketUpgrade,
+        ws::rejection::WebSocketUpgradeRejection,
     },
     http::{
         HeaderMap, HeaderName, HeaderValue, StatusCode,
@@ -110,14 +111,23 @@ async fn shared_lan(
     State(shared): State<Arc<Shared>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     Path(room): Path<String>,
+    RawQuery(query): RawQuery,
     headers: HeaderMap,
     upgrade: Upgrade,
 ) -> Response {
-    match admit(&shared, peer.ip(), &headers, upgrade, "lan", false) {
-        Ok(Admitted { upgrade, permit, .. }) => upgrade.on_upgrade(move |socket| async move {
-            lan::run(Arc::clone(&shared), peer, room, socket).await;
-            drop(permit);
-        }),
+    // A client that speaks Ethernet and nothing else, as v86 does, has no other place for its code.
+    let code = match guard::code(&headers) {
+        Code::None => guard::code_in_query(query.as_deref().unwrap_or_default()),
+        given => given,
+    };
+    match admit_with(&shared, peer.ip(), &headers, code, upgrade, "lan", false) {
+        Ok(Admitted { upgrade, peer, profile: Some(profile), permit }) => {
+            upgrade.on_upgrade(move |socket| async move {
+                lan::run(Arc::clone(&shared), peer, profile, room, socket).await;
+                drop(permit);
+            })
+        }
+        Ok(_) => StatusCode::UNAUTHORIZED.into_response(),
         Err(response) => *response,
     }
 }
@@ -130,11 +140,24 @@ struct Admitted {
     permit: ConnectionPermit,
 }
 
-/// Origin, Host, the class code and the number of connections; then how the WebSocket is set up.
+/// [`admit_with`] the class code that the headers say.
 fn admit(
     shared: &Shared,
     peer: IpAddr,
     headers: &HeaderMap,
+    upgrade: Upgrade,
+    what: &str,
+    can_say_later: bool,
+) -> Result<Admitted, Box<Response>> {
+    admit_with(shared, peer, headers, guard::code(headers), upgrade, what, can_say_later)
+}
+
+/// Origin, Host, the class code and the number of connections; then how the WebSocket is set up.
+fn admit_with(
+    shared: &Shared,
+    peer: IpAddr,
+    headers: &HeaderMap,
+    code: Code,
     upgrade: Upgrade,
     what: &str,
     can_say_later: bool,
@@ -151,7 +174,7 @@ fn admit(
         return Err(refuse(StatusCode::FORBIDDEN, refusal.label(), refusal.to_string()));
     }
     let upgrade = upgrade.map_err(|rejection| Box::new(rejection.into_response()))?;
-    let profile = identify(shared, &settings, peer, headers, can_say_later).map_err(
+    let profile = identify(shared, &settings, peer, code, can_say_later).map_err(
         |Unknown { status, label, text }| {
             let mut response = refuse(status, label, text.to_owned());
             let (name, value) = match status {
@@ -197,10 +220,9 @@ fn identify(
     shared: &Shared,
     settings: &Settings,
     peer: IpAddr,
-    headers: &HeaderMap,
+    code: Code,
     can_say_later: bool,
 ) -> Result<Option<Arc<Profile>>, Unknown> {
-    let code = guard::code(headers);
     if let Code::Given(code) = &code {
         if !shared.addresses.may_try(peer) {
             return Err(Unknown {

@@ -28,6 +28,7 @@ use std::{net::IpAddr, path::Path, sync::Arc, time::Duration};
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use serde::Deserialize;
 use socketlab_policy::{Policy, Rule};
+use tokio::sync::watch;
 
 use crate::options::{Ports, ServeOptions, check_token};
 
@@ -192,6 +193,14 @@ impl Settings {
         self.profiles.iter().find(|profile| profile.name == name).cloned()
     }
 
+    /// The profile of somebody who is in, as it is now. `None`: the code or the key that opened the door is gone. (With
+    /// several codes for one name we do not remember which it was: all of them must still hold.)
+    pub(crate) fn still(&self, old: &Profile) -> Option<Arc<Profile>> {
+        let new = self.by_name(&old.name)?;
+        let holds = !self.closed || (old.tokens.iter().all(|t| new.tokens.contains(t)) && old.key == new.key);
+        holds.then_some(new)
+    }
+
     /// What everybody gets who needs no code.
     pub(crate) fn common(&self) -> Option<Arc<Profile>> {
         self.profiles.first().filter(|_| !self.closed).cloned()
@@ -210,6 +219,22 @@ impl Settings {
 
 /// How often a client is asked whether it is still there. Middleboxes drop what is silent for a minute.
 const PING: Duration = Duration::from_secs(25);
+
+/// What somebody hears whose code is gone.
+pub(crate) const WITHDRAWN: &str = "the relay's operator has withdrawn the code that you came in with";
+
+/// Returns when settings come by which somebody would not be let in any more.
+pub(crate) async fn withdrawn(mut settings: watch::Receiver<Arc<Settings>>, profile: &Profile) {
+    loop {
+        if settings.borrow_and_update().still(profile).is_none() {
+            return;
+        }
+        if settings.changed().await.is_err() {
+            // The server has ended, and says so by other means.
+            return std::future::pending().await;
+        }
+    }
+}
 
 /// Equal? In a time that depends on the lengths only.
 fn same(a: &str, b: &str) -> bool {

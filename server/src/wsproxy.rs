@@ -17,7 +17,7 @@ use tokio::{
 use crate::{
     GRACE, Shared, dial,
     meter::{ConnectionPermit, Meters},
-    settings::{Profile, Scope},
+    settings::{Profile, Scope, WITHDRAWN, withdrawn},
 };
 
 /// Octets read from the target at a time.
@@ -65,7 +65,7 @@ async fn serve(
             tracing::info!(%peer, ?target, %to, "wsproxy: opened");
             metrics.stream("wsproxy");
             let paced = Paced { shared: &shared, meters, limits };
-            let (why, frame, up, down) = carry(&paced, &mut socket, stream).await;
+            let (why, frame, up, down) = carry(&paced, &profile, &mut socket, stream).await;
             let seconds = start.elapsed().as_secs_f64();
             tracing::info!(%peer, ?target, %to, up, down, seconds, why, "wsproxy: closed");
             frame
@@ -123,6 +123,7 @@ async fn connect(
 /// Moves octets until one side ends. Each direction waits for its own receiver, so nothing piles up.
 async fn carry(
     paced: &Paced<'_>,
+    profile: &Profile,
     socket: &mut WebSocket,
     mut target: tokio::net::TcpStream,
 ) -> (String, CloseFrame, u64, u64) {
@@ -186,6 +187,10 @@ async fn carry(
     let (why, code) = tokio::select! {
         ended = up => ended,
         ended = down => ended,
+        () = withdrawn(shared.settings.subscribe(), profile) => {
+            shared.metrics.refuse("revoked");
+            (WITHDRAWN.to_owned(), close_code::POLICY)
+        }
         () = shared.stop.cancelled() => ("the relay is being stopped".to_owned(), close_code::AWAY),
     };
     let frame = close(code, &why);

@@ -29,6 +29,7 @@ pub(crate) fn for_tests() -> Result<()> {
     debian("chromium", &["chromium"], "the browser of the page's tests")?;
     debian("chromedriver", &["chromium-driver"], "drives that browser")?;
     debian("tshark", &["tshark"], "reads our captures: the judge of every byte")?;
+    debian("nginx", &["nginx-light"], "stands in front of the relay, as the documentation says")?;
     debian("nats-server", &["nats-server"], "carries rooms that several relays share")?;
     debian("tcpdump", &["tcpdump"], "prints our captures: its lines are compared with ours")?;
     debian("python3", &["python3"], "runs the labs' programs without a browser")?;

@@ -1,6 +1,6 @@
 //! One member's WebSocket.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::IpAddr, sync::Arc};
 
 use axum::extract::ws::{CloseFrame, Message, WebSocket, close_code};
 use bytes::Bytes;
@@ -15,18 +15,27 @@ use tokio::{
 };
 
 use super::{Hall, Ordering, Queue, random};
-use crate::{GRACE, Shared};
+use crate::{
+    GRACE, Shared,
+    settings::{Profile, WITHDRAWN, withdrawn},
+};
 
 /// Characters of a member's key. Shorter ones could be guessed.
 const KEY: core::ops::RangeInclusive<usize> = 16..=128;
 
 /// Serves one WebSocket to its end.
-pub(crate) async fn run(shared: Arc<Shared>, peer: SocketAddr, room: String, socket: WebSocket) {
+pub(crate) async fn run(
+    shared: Arc<Shared>,
+    peer: IpAddr,
+    profile: Arc<Profile>,
+    room: String,
+    socket: WebSocket,
+) {
     let tracker = shared.tasks.clone();
-    tracker.track_future(serve(shared, peer, room, socket)).await;
+    tracker.track_future(serve(shared, peer, profile, room, socket)).await;
 }
 
-async fn serve(shared: Arc<Shared>, peer: SocketAddr, room: String, socket: WebSocket) {
+async fn serve(shared: Arc<Shared>, peer: IpAddr, profile: Arc<Profile>, room: String, socket: WebSocket) {
     let start = Instant::now();
     let id = MemberId(random());
     let (queue, receiver) = Queue::new();
@@ -42,7 +51,13 @@ async fn serve(shared: Arc<Shared>, peer: SocketAddr, room: String, socket: WebS
     };
     tracing::info!(%peer, room, member = %id, "lan: joined");
     let writer = tokio::spawn(write(Arc::clone(&shared), sink, receiver, queue.clone()));
-    let (left, code, why) = read(&shared, source, &hall, id, &queue).await;
+    let (left, code, why) = tokio::select! {
+        left = read(&shared, source, &hall, id, &queue) => left,
+        () = withdrawn(shared.settings.subscribe(), &profile) => {
+            shared.metrics.refuse("revoked");
+            (LeftReason::Lost, close_code::POLICY, WITHDRAWN.to_owned())
+        }
+    };
     let seconds = start.elapsed().as_secs_f64();
     tracing::info!(%peer, room, member = %id, seconds, why, "lan: left");
     shared.lan.leave(&hall, id, left);

@@ -41,7 +41,7 @@ use self::inbox::{Inbox, Item};
 use crate::{
     GRACE, Shared,
     meter::{ConnectionPermit, Meters, StreamPermit},
-    settings::{Profile, Scope, Settings},
+    settings::{Profile, Scope, Settings, WITHDRAWN},
 };
 
 /// Octets from the client that may wait for targets before the WebSocket is read no further.
@@ -249,8 +249,7 @@ async fn read(
                 let now = Arc::clone(&settings.borrow_and_update());
                 idle = now.idle_timeout;
                 if !connection.follow(&now) {
-                    let text = "the relay's operator has withdrawn the code that you came in with";
-                    return Ending::fault(Reason::BLOCKED, close_code::POLICY, text, "revoked");
+                    return Ending::fault(Reason::BLOCKED, close_code::POLICY, WITHDRAWN, "revoked");
                 }
                 continue;
             }
@@ -381,14 +380,10 @@ impl Connection {
     /// Takes over new settings. `false`: the client would not be let in any more.
     fn follow(&self, settings: &Settings) -> bool {
         let Some(rights) = self.rights() else { return true };
-        let old = &rights.profile;
-        let Some(new) = settings.by_name(&old.name) else { return false };
-        // Somebody came in by a code or a key that is not there any more. (With several codes for one name we do not
-        // remember which: all of them must still hold.)
-        let holds =
-            !settings.closed || (old.tokens.iter().all(|t| new.tokens.contains(t)) && old.key == new.key);
-        if holds {
-            self.set_rights(settings, new);
+        let now = settings.still(&rights.profile);
+        let holds = now.is_some();
+        if let Some(profile) = now {
+            self.set_rights(settings, profile);
         }
         holds
     }

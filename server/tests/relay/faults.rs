@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// Echo of TCP and UDP on one port; ends with the test.
-async fn echo() -> SocketAddr {
+pub(crate) async fn echo() -> SocketAddr {
     let (tcp, address) = loop {
         let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = tcp.local_addr().unwrap();

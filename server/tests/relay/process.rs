@@ -26,8 +26,14 @@ pub(crate) struct Process {
 impl Process {
     /// With these flags, and at most so many descriptors.
     pub(crate) async fn start(descriptors: u32, flags: &[&str]) -> Process {
+        Process::start_logging("info", descriptors, flags).await
+    }
+
+    /// The same, with so much in the log.
+    pub(crate) async fn start_logging(log_level: &str, descriptors: u32, flags: &[&str]) -> Process {
         let log = tempfile::tempfile().unwrap();
         let mut child = Command::new("sh")
+            .env("RUST_LOG", log_level)
             .args(["-c", &format!("ulimit -n {descriptors} && exec \"$@\""), "sh"])
             .args([
                 env!("CARGO_BIN_EXE_socketlab-relay"),
@@ -47,10 +53,18 @@ impl Process {
         while address.is_none() || admin.is_none() {
             let line = soon("the relay's address", lines.next_line()).await.unwrap().unwrap();
             let Some((before, rest)) = line.split_once("http://") else { continue };
-            let place = rest.split('/').next().unwrap().parse().ok();
+            // The name is the one that browsers use.
+            let port = rest.split('/').next().unwrap().rsplit(':').next().unwrap();
+            let place = port.parse().ok().map(|port: u16| SocketAddr::from(([127, 0, 0, 1], port)));
             if before.starts_with("Metrics") { admin = place } else { address = place }
         }
         Process { child, address: address.unwrap(), admin: admin.unwrap(), log }
+    }
+
+    /// Sends it the signal of this name.
+    pub(crate) async fn signal(&self, name: &str) {
+        let pid = self.pid().to_string();
+        assert!(Command::new("kill").args(["-s", name, &pid]).status().await.unwrap().success());
     }
 
     fn pid(&self) -> u32 {

@@ -210,6 +210,54 @@ async fn settings_change_while_it_runs() {
     assert!(metrics.contains("reason=\"revoked\"} 1") && metrics.contains("reloads_total 2"), "{metrics}");
 }
 
+/// Other WebSockets than Wisp's end as well when their code is withdrawn.
+#[tokio::test]
+async fn a_withdrawn_code_ends_every_kind_of_connection() {
+    let (_listener, address) = target().await;
+    let text = |code: &str| format!("token = [\"{code}\"]\nallow = [\"{address}\"]\n");
+    let (file, relay) = with_settings(&text(CODE)).await;
+    let mut sockets = Vec::new();
+    for path in [format!("/wsproxy/{address}"), "/lan/room".to_owned()] {
+        let mut request = relay.request(&path);
+        request.headers_mut().insert("authorization", format!("Bearer {CODE}").parse().unwrap());
+        let tcp = TcpStream::connect(relay.address).await.unwrap();
+        sockets.push(client_async(request, tcp).await.unwrap().0);
+    }
+    // One more rule is no reason to go.
+    rewrite(&file, &format!("{}motd = \"hej\"\n", text(CODE)));
+    relay.control.reload().unwrap();
+    rewrite(&file, &text("another-one"));
+    relay.control.reload().unwrap();
+    for mut socket in sockets {
+        let ended = soon("the end", async {
+            loop {
+                match socket.next().await.unwrap().unwrap() {
+                    Message::Close(frame) => break frame.unwrap(),
+                    Message::Text(_) | Message::Ping(_) => {}
+                    other => panic!("{other:?}"),
+                }
+            }
+        })
+        .await;
+        assert_eq!(u16::from(ended.code), 1008);
+        assert!(ended.reason.contains("withdrawn the code"), "{}", ended.reason);
+    }
+}
+
+/// A raw client of a shared LAN can say its code in the address; nobody else can.
+#[tokio::test]
+async fn a_guest_says_its_code_in_the_address() {
+    let relay = start(ServeOptions { token: vec!["a+b&c".into()], ..options(&[]) }).await;
+    let status = async |path: &str| knock(&relay, path, &[]).await.0;
+    assert_eq!(status("/lan/room?code=a%2Bb%26c").await, 101);
+    assert_eq!(status("/lan/room?x=1&code=a%2Bb%26c").await, 101);
+    for path in ["/lan/room", "/lan/room?code=", "/lan/room?code=a%2Bb", "/lan/room?kode=a%2Bb%26c"] {
+        assert_eq!(status(path).await, 401, "{path}");
+    }
+    assert_eq!(status("/wisp/?code=a%2Bb%26c").await, 401);
+    assert_eq!(status("/wsproxy/127.0.0.1:1?code=a%2Bb%26c").await, 401);
+}
+
 #[tokio::test]
 async fn a_welcome_message_is_shown() {
     let relay = start(ServeOptions { motd: Some("välkommen".into()), ..options(&[]) }).await;
