@@ -53,11 +53,16 @@ pub(crate) fn for_relay_bench(with_wisp_js: bool) -> Result<()> {
 
 /// CPython's own tests, which some systems keep in a package of their own.
 pub(crate) fn python_tests(python: &str) -> Result<()> {
-    let there = || output(Command::new(python).args(["-c", "import test.test_socket"])).is_some();
+    let ask = |code: &str| output(Command::new(python).args(["-c", code]));
+    let there = || ask("import test.test_socket").is_some();
     if there() {
         return Ok(());
     }
-    apt(&["libpython3-testsuite"], "CPython's own tests, to run on a simulated host")?;
+    // Debian's package bears the version: libpython3.11-testsuite.
+    if let Some(version) = ask("import sys; print('%d.%d' % sys.version_info[:2])") {
+        let package = format!("libpython{}-testsuite", version.trim());
+        apt(&[&package], "CPython's own tests, to run on a simulated host")?;
+    }
     if there() {
         return Ok(());
     }

@@ -138,6 +138,8 @@ pub fn StateChip(
     index: usize,
     /// Where each lifeline is.
     xs: Memo<Vec<f64>>,
+    /// How wide the drawing is.
+    sheet: Memo<f64>,
     /// There is room for the words of calls.
     worded: Memo<bool>,
 ) -> impl IntoView {
@@ -153,6 +155,8 @@ pub fn StateChip(
             (true, 0) => x + width / 2.0 + 7.0,
             (true, _) => x - width / 2.0 - 7.0,
         };
+        // At the edge of a narrow screen it stays whole.
+        let x = x.min(sheet.get() - width / 2.0 - 2.0).max(width / 2.0 + 2.0);
         Some(view! {
             <g
                 class=format!("ladder__state {}", colour_class(conversation))

@@ -221,7 +221,7 @@ pub fn Ladder(
                         <For
                             each=move || visible.get().states
                             key=move |index| (generation.get_untracked(), *index)
-                            children=move |index| view! { <StateChip index=index xs=xs worded=worded /> }
+                            children=move |index| view! { <StateChip index=index xs=xs sheet=width worded=worded /> }
                         />
                     </svg>
                 </div>
