@@ -9,7 +9,7 @@ The same files run in the page (Pyodide) and on the command line (CPython 3.10 o
     thread     `_thread`                  sock, names    `_socket`
     poll       `select`                   clock          `time`
     stdio      standard streams           errors, linux  error numbers and constants of Linux x86-64
-    descriptors, signals, processes: what `os`, `fcntl` and `signal` do; loops: those without a system call
+    descriptors, signals, processes, users: what `os`, `fcntl` and `signal` do; loops: those without a system call
     run        puts all that in place, runs the program, prints its traceback
 """
 

@@ -5,7 +5,7 @@ import builtins
 import os
 import sys
 
-from socketlab import clock, descriptors, errors, processes, sched, signals, stdio
+from socketlab import clock, descriptors, errors, processes, sched, signals, stdio, users
 
 #: Modules that hold on to the machine's sockets, threads or clock once they are imported. In a snapshot they are
 #: there before us and must be imported again.
@@ -41,6 +41,7 @@ def install(clock_is_virtual=False):
     sock.__name__, poll.__name__, thread.__name__ = "_socket", "select", "_thread"
     descriptors.install()
     processes.install()
+    users.install()
     signals.install(_is_shim)
     _patch_os()
     captured = _forget_captured()

@@ -135,6 +135,7 @@ pub(crate) fn allows(call: &Call, errno: Errno) -> bool {
         Call::Ioctl { .. } => (&[EBADF, EFAULT, EINVAL, ENOTTY, EOPNOTSUPP], false),
         Call::FileLimit { .. } => (&[EFAULT, EINVAL, EPERM], false),
         Call::Unlink { .. } => (&[EACCES, ENOENT, EPERM], false),
+        Call::SetUsers { .. } => (&[EAGAIN, EINVAL, EPERM], false),
         Call::SockInfo { .. } => (&[EBADF], false),
     };
     own.contains(&errno) || pending && PENDING.contains(&errno)

@@ -170,9 +170,15 @@ fn call(u: &mut Unstructured<'_>, open: &BTreeSet<i32>) -> Result<Call> {
             }
             Call::Poll { fds, timeout: timeout(u)? }
         }
-        _ => match u.int_in_range(0..=3)? {
+        _ => match u.int_in_range(0..=4)? {
             0 => Call::Ioctl { fd: fd(u, open)?, request: *u.choose(&[0x541b, 0x5411, 0x8905, 0])? },
             1 => Call::FileLimit { limit: if u.arbitrary()? { Some(u.int_in_range(0..=64)?) } else { None } },
+            3 => {
+                let user = |u: &mut Unstructured<'_>| {
+                    Ok(if u.arbitrary()? { Some(u.int_in_range(0..=2)?) } else { None })
+                };
+                Call::SetUsers { real: user(u)?, effective: user(u)?, saved: user(u)? }
+            }
             2 => Call::Unlink { path: String::arbitrary(u)? },
             _ => Call::SockInfo { fd: fd(u, open)? },
         },

@@ -68,6 +68,7 @@
 //! | `ioctl` | fd, request | int: `FIONREAD`, `TIOCOUTQ` |
 //! | `alarm` | nanoseconds (0: none), interval | (nanoseconds that were left, interval before): SIGALRM, as setitimer(2) |
 //! | `kill` | pid, signal | None |
+//! | `setresuid` | real, effective, saved user (-1: as it is) | None |
 //! | `fork` | | the child's pid; the child's main thread gets a reply of its own, 0, in its first message |
 //! | `waitpid` | pid (0: any child), whether to wait | (pid, status of wait(2)), or (0, 0) |
 //! | `exit` | status | None (POST), the process is over; its descriptors are closed |
@@ -374,6 +375,9 @@ impl Args<'_> {
                 let limit = usize::try_from(self.int()?).ok();
                 plain(Call::FileLimit { limit })
             }
+            "setresuid" => {
+                plain(Call::SetUsers { real: self.user()?, effective: self.user()?, saved: self.user()? })
+            }
             "unlink" => plain(Call::Unlink { path: self.str()? }),
             "resolve" => Ok(Request::Resolve { name: self.str()?, family: self.i32()? }),
             "revresolve" => Ok(Request::RevResolve { address: self.str()? }),
@@ -444,6 +448,14 @@ impl Args<'_> {
     fn i32(&mut self) -> Result<i32, AbiError> {
         let n = self.int()?;
         i32::try_from(n).or_else(|_| self.wrong("an int of 32 bits", &n.to_string()))
+    }
+
+    /// A user's number; -1 is none.
+    fn user(&mut self) -> Result<Option<u32>, AbiError> {
+        match self.int()? {
+            -1 => Ok(None),
+            n => u32::try_from(n).map(Some).or_else(|_| self.wrong("a user's number", &n.to_string())),
+        }
     }
 
     fn usize(&mut self) -> Result<usize, AbiError> {

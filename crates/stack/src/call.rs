@@ -89,6 +89,9 @@ pub enum Call {
     FileLimit { limit: Option<usize> },
     /// unlink(2), of the path that bind(2) gave an `AF_UNIX` socket.
     Unlink { path: String },
+    /// setresuid(2): real, effective and saved user of the process; none: as it is. All are 0, the superuser, to begin
+    /// with. Another effective user may neither bind ports below 1024 nor open raw sockets (capabilities(7)).
+    SetUsers { real: Option<u32>, effective: Option<u32>, saved: Option<u32> },
     /// `SO_DOMAIN`, `SO_TYPE` and `SO_PROTOCOL` of a descriptor, for `socket.socket(fileno=fd)`.
     SockInfo { fd: Fd },
 }
@@ -119,6 +122,7 @@ impl Call {
             Call::Ioctl { .. } => "ioctl",
             Call::FileLimit { .. } => "prlimit",
             Call::Unlink { .. } => "unlink",
+            Call::SetUsers { .. } => "setresuid",
             Call::SockInfo { .. } => "sockinfo",
         }
     }

@@ -21,7 +21,7 @@ macro_rules! shim {
 /// The shim's files, for a Python outside the page.
 const SHIM: &[(&str, &str)] = shim!(
     "__init__.py" "clock.py" "descriptors.py" "errors.py" "like_c.py" "linux.py" "loops.py" "names.py" "native.py"
-    "poll.py" "processes.py" "run.py" "sched.py" "signals.py" "sock.py" "stdio.py" "thread.py"
+    "poll.py" "processes.py" "run.py" "sched.py" "signals.py" "sock.py" "stdio.py" "thread.py" "users.py"
 );
 
 /// A Python to run programs in.

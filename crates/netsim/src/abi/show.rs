@@ -122,6 +122,7 @@ impl Request {
                 | Call::SocketPair { .. }
                 | Call::Poll { .. }
                 | Call::Unlink { .. }
+                | Call::SetUsers { .. }
                 | Call::FileLimit { .. } => None,
             },
             _ => None,
@@ -190,6 +191,9 @@ impl Request {
                     format!("[{}], {timeout}", fds.join(", "))
                 }
                 Call::Ioctl { request, .. } => python::constant(IOCTLS, *request as i32),
+                Call::SetUsers { real, effective, saved } => {
+                    [real, effective, saved].map(|user| user.map_or(-1, i64::from).to_string()).join(", ")
+                }
                 Call::Dup { .. }
                 | Call::Close { .. }
                 | Call::Accept { .. }

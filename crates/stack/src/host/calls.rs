@@ -12,8 +12,8 @@ use crate::host::Host;
 use crate::ip::protocol;
 use crate::snapshot::TcpState;
 use crate::socket::{
-    AF_INET, AF_INET6, AF_UNIX, Attempt, Body, Pending, SOCK_DGRAM, SOCK_RAW, SOCK_SEQPACKET, SOCK_STREAM,
-    Socket, SocketOptions, Unix,
+    AF_INET, AF_INET6, AF_UNIX, Attempt, Body, Files, Pending, SOCK_DGRAM, SOCK_RAW, SOCK_SEQPACKET,
+    SOCK_STREAM, Socket, SocketOptions, Unix,
 };
 use crate::time::Instant;
 
@@ -31,7 +31,9 @@ impl Host {
             Call::SocketPair { family, kind, protocol } => self.socket_pair(pid, *family, *kind, *protocol),
             Call::Dup { fd } => self.lookup(pid, *fd).and_then(|socket| self.duplicate(pid, socket)),
             Call::Close { fd } => return self.close(now, pid, id, *fd),
-            Call::Bind { fd, addr } => self.lookup(pid, *fd).and_then(|socket| self.bind_any(socket, addr)),
+            Call::Bind { fd, addr } => {
+                self.lookup(pid, *fd).and_then(|socket| self.bind_any(pid, socket, addr))
+            }
             Call::Listen { fd, backlog } => {
                 self.lookup(pid, *fd).and_then(|socket| self.listen(socket, *backlog))
             }
@@ -54,6 +56,12 @@ impl Host {
                 Ok(Ret::Len(self.sockets.files.entry(pid).or_default().limit(*limit)))
             }
             Call::Unlink { path } => self.unlink_unix(path),
+            Call::SetUsers { real, effective, saved } => {
+                match self.sockets.files.entry(pid).or_default().set_users([*real, *effective, *saved]) {
+                    true => Ok(Ret::Unit),
+                    false => Err(Errno::EPERM.into()),
+                }
+            }
             Call::SockInfo { fd } => self.lookup(pid, *fd).and_then(|socket| self.info(socket)),
             Call::Accept { fd, .. }
             | Call::Connect { fd, .. }
@@ -161,7 +169,7 @@ impl Host {
             (true, SOCK_DGRAM, number) if number == i32::from(icmp) => {
                 (Body::Ping(Default::default()), number)
             }
-            (true, SOCK_RAW, 1..) if !self.config.privileged_ports => return Err(Errno::EPERM.into()),
+            (true, SOCK_RAW, 1..) if !self.is_privileged(pid) => return Err(Errno::EPERM.into()),
             (true, SOCK_RAW, 1..) => (Body::Raw(Default::default()), protocol),
             (false, SOCK_STREAM | SOCK_DGRAM | SOCK_SEQPACKET, 0 | AF_UNIX) => {
                 (Body::Unix(Unix::default()), 0)
@@ -215,10 +223,15 @@ impl Host {
         outcome
     }
 
-    fn bind_any(&mut self, id: SocketId, addr: &SockAddr) -> Result<Ret, Failure> {
+    /// Whether a process may bind ports below 1024 and open raw sockets.
+    pub(crate) fn is_privileged(&self, pid: Pid) -> bool {
+        self.config.privileged_ports && self.sockets.files.get(&pid).is_none_or(Files::is_superuser)
+    }
+
+    fn bind_any(&mut self, pid: Pid, id: SocketId, addr: &SockAddr) -> Result<Ret, Failure> {
         match (addr, self.sockets.get(id).map(|socket| &socket.body)) {
             (SockAddr::Ip(addr), Some(Body::Tcp(_) | Body::Udp(_) | Body::Ping(_) | Body::Raw(_))) => {
-                self.bind(id, *addr).map(|()| Ret::Unit)
+                self.bind(pid, id, *addr).map(|()| Ret::Unit)
             }
             (SockAddr::Unix(path), Some(Body::Unix(_))) => self.bind_unix(id, path),
             _ => Err(Errno::EINVAL.into()),

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Body;
 use crate::addr::{with_port, zone};
+use crate::call::Pid;
 use crate::errno::{Cause, Errno, Failure};
 use crate::event::SocketId;
 use crate::host::Host;
@@ -84,13 +85,13 @@ impl Host {
     }
 
     /// bind(2) for IP sockets (Linux `__inet_bind`, `__inet6_bind`, `raw_bind`, `ping_bind`).
-    pub(crate) fn bind(&mut self, id: SocketId, addr: SocketAddr) -> Result<(), Failure> {
+    pub(crate) fn bind(&mut self, pid: Pid, id: SocketId, addr: SocketAddr) -> Result<(), Failure> {
         let socket = self.sockets.get(id).ok_or(Errno::EBADF)?;
         let addr = self.inward(socket, addr, Errno::EINVAL)?;
         let (v6, tcp) = (addr.is_ipv6(), socket.is_tcp());
         let raw = matches!(socket.body, Body::Raw(_));
         let ports = !raw && !matches!(socket.body, Body::Ping(_));
-        let refused = ports && (1..1024).contains(&addr.port()) && !self.config.privileged_ports;
+        let refused = ports && (1..1024).contains(&addr.port()) && !self.is_privileged(pid);
         let fresh = socket.tcp().is_none_or(|tcp| tcp.program_state() == TcpState::Closed);
         let taken = !fresh || socket.local.is_some() && !raw;
         // Linux looks at an IPv4 address before it looks at the port and whether the socket has a name; at an IPv6

@@ -1,4 +1,4 @@
-//! The descriptor table of one process.
+//! The descriptor table of one process, and whose it is.
 
 use crate::call::Fd;
 use crate::event::SocketId;
@@ -15,15 +15,33 @@ pub(crate) struct Files {
     limit: usize,
     /// Descriptor `FIRST + i`.
     slots: Vec<Option<SocketId>>,
+    /// Real, effective and saved user.
+    users: [u32; 3],
 }
 
 impl Default for Files {
     fn default() -> Self {
-        Files { limit: LIMIT, slots: Vec::new() }
+        Files { limit: LIMIT, slots: Vec::new(), users: [0; 3] }
     }
 }
 
 impl Files {
+    /// Whether the process may do what is for the superuser.
+    pub(crate) fn is_superuser(&self) -> bool {
+        self.users[1] == 0
+    }
+
+    /// setresuid(2). False: `EPERM`. Who is not the superuser may only become whom the process already is.
+    pub(crate) fn set_users(&mut self, wanted: [Option<u32>; 3]) -> bool {
+        let may = self.is_superuser() || wanted.iter().flatten().all(|user| self.users.contains(user));
+        if may {
+            for (user, wanted) in self.users.iter_mut().zip(wanted) {
+                *user = wanted.unwrap_or(*user);
+            }
+        }
+        may
+    }
+
     /// Sets `RLIMIT_NOFILE`, if asked to; gives the one before. Descriptors that are open stay so.
     pub(crate) fn limit(&mut self, new: Option<usize>) -> usize {
         let new = new.unwrap_or(self.limit).min(LIMIT);
