@@ -26,6 +26,24 @@ fn the_urgent_mark_is_asked_of_sockets_that_have_none() {
     assert_eq!(errno(net.now(0, Call::Ioctl { fd: listener, request: 0 })), Errno::ENOTTY);
 }
 
+/// Both ends of a stream wait for room: who then reads nothing at all must not wake them for ever.
+#[test]
+fn reading_nothing_of_a_full_stream_is_over_at_once() {
+    let mut net = Net::new();
+    let Ok(Ret::Pair(a, b)) = net.now(0, Call::SocketPair { family: 1, kind: STREAM, protocol: 0 }) else {
+        panic!("socketpair");
+    };
+    let data = bytes::Bytes::from(vec![0; 1 << 20]);
+    let nothing = |fd| Call::Recv { fd, len: 0, flags: 0, timeout: None };
+    assert_eq!(bytes(net.now(0, nothing(a))), "", "as Linux 6.18: also of an empty one");
+    for fd in [a, b] {
+        net.start(0, Call::Send { fd, data: data.clone(), flags: 0, timeout: None });
+    }
+    for fd in [a, b] {
+        assert_eq!(bytes(net.now(0, nothing(fd))), "");
+    }
+}
+
 #[test]
 fn an_abstract_name_is_no_file() {
     let mut net = Net::new();
