@@ -13,20 +13,22 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("wisp", &[]),
     ("lan", &[]),
     ("netsim", &["stack"]),
+    ("uplink", &["netsim", "wisp"]),
     ("packetdrill", &["stack"]),
     ("view", &["netsim", "stack", "dissect"]),
     ("lab", &["netsim", "stack", "dissect"]),
     ("protocol", &["lab", "view", "dissect"]),
     ("web", &["lab", "view", "dissect", "wisp", "protocol"]),
-    ("worker", &["lab", "view", "dissect", "wisp", "lan", "protocol", "netsim", "stack"]),
+    ("worker", &["lab", "view", "dissect", "uplink", "lan", "protocol", "netsim", "stack"]),
     ("server", &["wisp", "policy", "lan"]),
-    ("cli", &["server", "lab", "view", "netsim", "stack", "policy", "packetdrill"]),
+    ("cli", &["server", "lab", "view", "netsim", "stack", "policy", "packetdrill", "uplink"]),
     ("fuzz", &["stack", "netsim", "dissect", "lab", "lan", "wisp"]),
     ("tests", &["lab"]),
 ];
 
 /// Crates in which nothing may reach outside.
-const PURE: &[&str] = &["stack", "netsim", "dissect", "view", "lab", "wisp", "lan", "policy", "packetdrill"];
+const PURE: &[&str] =
+    &["stack", "netsim", "dissect", "view", "lab", "wisp", "uplink", "lan", "policy", "packetdrill"];
 
 /// What would reach outside.
 const OUTSIDE: &[&str] = &[

@@ -251,6 +251,11 @@ impl Client {
         self.initial.is_some() && !self.ended
     }
 
+    /// No stream, and nothing to send.
+    pub fn is_quiet(&self) -> bool {
+        self.streams.is_empty() && self.messages.is_empty()
+    }
+
     /// Opens a TCP stream to a name or address. `now` counts from any fixed point, here and everywhere below.
     pub fn open_tcp(&mut self, now: Duration, host: &str, port: u16) -> Result<StreamId, OpenError> {
         self.open(StreamKind::Tcp, Some(now + OPEN_ASSUMED_AFTER), host, port)

@@ -5,15 +5,17 @@
 //! page ─Command▸ shell ▸ kernel ▸ World          World ▸ kernel ─Update▸ page
 //!                  │ ▴                     Python ▸ python.mjs ▸ shell ▸ kernel
 //!                  ▾ │
-//!            python.mjs, relay
+//!            python.mjs, uplink
 //! ```
 //!
 //! `kernel` and `pace` know no browser; `shell` has its clock, its messages and its WebSocket.
 
 pub mod kernel;
 pub mod pace;
-pub mod relay;
 pub mod shell;
+
+#[cfg(test)]
+mod relay;
 
 #[cfg(test)]
 wasm_bindgen_test::wasm_bindgen_test_configure!(run_in_dedicated_worker);

@@ -1,370 +1,116 @@
-//! The way from the lab's gateways to the relay: flows of the world become Wisp streams over one WebSocket, which is
-//! opened when the first flow asks for it and again, later and later, after it was lost. Knows no browser; time counts
-//! from any fixed point.
+//! The relay client at the real relay: the browser's own WebSocket, a real echo server behind it, a real refusal.
+//! `cargo xtask test wasm` starts the relay and says where it is when this is compiled.
 
-#[cfg(test)]
-mod real;
-#[cfg(test)]
-mod tests;
-
-use std::collections::{BTreeMap, VecDeque};
-use std::net::SocketAddr;
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use socketlab_netsim::{FlowId, GatewayEvent, GatewayFact, GatewayRequest, PortId};
-use socketlab_protocol::RelayState;
-use socketlab_wisp::{Client, ClientEvent, Reason, StreamId, StreamKind};
+use js_sys::{Function, Promise, Uint8Array};
+use socketlab_netsim::{FlowId, GatewayEvent, GatewayFact, GatewayRequest};
+use socketlab_uplink::{Relay, RelayJob};
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
+use wasm_bindgen_test::wasm_bindgen_test;
+use web_sys::{BinaryType, CloseEvent, MessageEvent, WebSocket};
 
-/// First wait before a lost relay is tried again; doubles up to [`LONGEST_RETRY`]. Choices.
-const FIRST_RETRY: Duration = Duration::from_millis(500);
-const LONGEST_RETRY: Duration = Duration::from_secs(16);
-
-/// What the shell has to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RelayJob {
-    /// Open a new WebSocket.
-    Connect,
-    /// Send this as one binary message.
-    Send(Bytes),
-    /// Tell the world.
-    Tell(GatewayEvent),
-    /// Tell the page.
-    Show(RelayState),
-    /// Tell the person.
-    Say(String),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Socket {
-    Unused,
-    Connecting,
+enum FromSocket {
     Open,
-    Lost { retry_at: Duration },
+    Message(Bytes),
+    Lost,
 }
 
-/// See the module's text.
-#[derive(Debug)]
-pub struct Relay {
-    socket: Socket,
-    client: Client,
-    streams: BTreeMap<FlowId, (StreamId, StreamKind)>,
-    flows: BTreeMap<StreamId, FlowId>,
-    /// The lab's ports: whether UDP, the number that is wished for, and the stream if it is asked for.
-    ports: BTreeMap<PortId, (bool, u16, Option<StreamId>)>,
-    /// Peers of UDP ports.
-    peers: BTreeMap<FlowId, (StreamId, SocketAddr)>,
-    visitors: u32,
-    next_retry: Duration,
-    jobs: VecDeque<RelayJob>,
+/// What the WebSocket said and nobody has taken yet, and whoever waits for more.
+#[derive(Default)]
+struct Inbox {
+    said: VecDeque<FromSocket>,
+    waiting: Option<Function>,
 }
 
-impl Default for Relay {
-    fn default() -> Self {
-        Relay {
-            socket: Socket::Unused,
-            client: Client::new(),
-            streams: BTreeMap::new(),
-            flows: BTreeMap::new(),
-            ports: BTreeMap::new(),
-            peers: BTreeMap::new(),
-            visitors: 0,
-            next_retry: FIRST_RETRY,
-            jobs: VecDeque::new(),
-        }
+type Shared = Rc<RefCell<Inbox>>;
+
+fn put(inbox: &Shared, said: FromSocket) {
+    inbox.borrow_mut().said.push_back(said);
+    if let Some(wake) = inbox.borrow_mut().waiting.take() {
+        wake.call0(&JsValue::NULL).unwrap();
     }
 }
 
-impl Relay {
-    /// What a gateway asks for.
-    pub fn handle_request(&mut self, now: Duration, request: GatewayRequest) {
-        match request {
-            GatewayRequest::OpenTcp { flow, host, port } => {
-                self.open(now, flow, StreamKind::Tcp, &host, port)
-            }
-            GatewayRequest::OpenUdp { flow, host, port } => {
-                self.open(now, flow, StreamKind::Udp, &host, port)
-            }
-            GatewayRequest::Data { flow, bytes } => match self.streams.get(&flow) {
-                Some(&(stream, StreamKind::Tcp)) => {
-                    let taken = self.client.send(stream, &bytes);
-                    debug_assert_eq!(taken, bytes.len(), "the world keeps within its credit");
-                }
-                Some(&(stream, StreamKind::Udp)) => {
-                    self.client.send_datagram(stream, &bytes);
-                }
-                None => {
-                    if let Some(&(stream, peer)) = self.peers.get(&flow) {
-                        self.client.send_datagram_to(stream, peer, &bytes);
-                    }
-                }
-            },
-            GatewayRequest::Listen { port, udp, number } => {
-                self.ports.insert(port, (udp, number, None));
-                if self.socket == Socket::Unused {
-                    self.connect();
-                }
-                self.ask_for_ports();
-            }
-            GatewayRequest::Finish { flow } => {
-                if let Some(&(stream, _)) = self.streams.get(&flow) {
-                    self.client.finish(now, stream);
-                }
-            }
-            GatewayRequest::Close { flow, reset } => {
-                self.peers.remove(&flow);
-                if let Some((stream, _)) = self.streams.remove(&flow) {
-                    self.flows.remove(&stream);
-                    if reset {
-                        self.client.abort(stream, Reason::NETWORK_ERROR);
-                    } else {
-                        self.client.close(stream, Reason::VOLUNTARY);
-                    }
-                }
-            }
-            GatewayRequest::Consumed { flow, octets } => {
-                if let Some(&(stream, _)) = self.streams.get(&flow) {
-                    self.client.consumed(stream, octets);
-                }
-            }
+async fn take(inbox: &Shared) -> FromSocket {
+    loop {
+        if let Some(said) = inbox.borrow_mut().said.pop_front() {
+            return said;
         }
-        self.work_off();
-    }
-
-    /// The world is gone, and with it all flows; the WebSocket stays.
-    pub fn hang_up(&mut self) {
-        for (stream, _) in std::mem::take(&mut self.streams).into_values() {
-            self.client.abort(stream, Reason::NETWORK_ERROR);
-        }
-        for (_, _, stream) in std::mem::take(&mut self.ports).into_values() {
-            if let Some(stream) = stream {
-                self.client.close(stream, Reason::VOLUNTARY);
-            }
-        }
-        self.peers.clear();
-        self.flows.clear();
-        self.work_off();
-    }
-
-    /// Asks for the ports that are not asked for yet, unless there is no relay to ask: then when there is one again.
-    fn ask_for_ports(&mut self) {
-        if matches!(self.socket, Socket::Lost { .. }) {
-            return;
-        }
-        let mut refused = Vec::new();
-        for (port, (udp, number, stream)) in &mut self.ports {
-            if stream.is_none() {
-                let kind = if *udp { StreamKind::Udp } else { StreamKind::Tcp };
-                match self.client.listen(kind, *number) {
-                    Ok(asked) => *stream = Some(asked),
-                    Err(_) => refused.push(*port),
-                }
-            }
-        }
-        for port in refused {
-            self.ports.remove(&port);
-            self.tell(GatewayEvent::NotListening { port, fact: GatewayFact::NotAllowed });
-        }
-    }
-
-    fn port_of(&self, stream: StreamId) -> Option<PortId> {
-        self.ports.iter().find(|(_, (_, _, asked))| *asked == Some(stream)).map(|(port, _)| *port)
-    }
-
-    fn new_visitor(&mut self, port: PortId, remote: SocketAddr) -> FlowId {
-        self.visitors = self.visitors.wrapping_add(1);
-        let flow = FlowId::from_outside(self.visitors);
-        self.tell(GatewayEvent::Accepted { port, flow, remote });
-        flow
-    }
-
-    /// The WebSocket is open.
-    pub fn handle_open(&mut self) {
-        self.socket = Socket::Open;
-        self.next_retry = FIRST_RETRY;
-        self.jobs.push_back(RelayJob::Show(RelayState::Open));
-        self.work_off();
-    }
-
-    /// A binary message came. One that is no Wisp packet is skipped: the relay may be newer than we are.
-    pub fn handle_message(&mut self, now: Duration, message: Bytes) {
-        let _skipped = self.client.handle_message(now, message);
-        self.work_off();
-    }
-
-    /// The WebSocket has closed, or could not be opened.
-    pub fn handle_lost(&mut self, now: Duration) {
-        let wait = self.next_retry;
-        self.next_retry = (wait * 2).min(LONGEST_RETRY);
-        self.socket = Socket::Lost { retry_at: now + wait };
-        self.client.handle_lost();
-        self.work_off();
-        self.client = Client::new();
-        self.ports.values_mut().for_each(|(_, _, stream)| *stream = None);
-        self.peers.clear();
-        let retry_ms = u32::try_from(wait.as_millis()).unwrap_or(u32::MAX);
-        self.jobs.push_back(RelayJob::Show(RelayState::Lost { retry_ms }));
-    }
-
-    /// When to call [`Relay::handle_timeout`].
-    pub fn poll_timeout(&self) -> Option<Duration> {
-        match self.socket {
-            Socket::Lost { retry_at } => Some(retry_at),
-            _ => self.client.poll_timeout(),
-        }
-    }
-
-    /// Time has come to `now`.
-    pub fn handle_timeout(&mut self, now: Duration) {
-        match self.socket {
-            Socket::Lost { retry_at } if retry_at <= now => self.connect(),
-            Socket::Lost { .. } => {}
-            _ => self.client.handle_timeout(now),
-        }
-        self.work_off();
-    }
-
-    /// The next thing for the shell to do.
-    pub fn poll_job(&mut self) -> Option<RelayJob> {
-        self.jobs.pop_front()
-    }
-
-    fn connect(&mut self) {
-        self.socket = Socket::Connecting;
-        self.ask_for_ports();
-        self.jobs.push_back(RelayJob::Show(RelayState::Connecting));
-        self.jobs.push_back(RelayJob::Connect);
-    }
-
-    fn open(&mut self, now: Duration, flow: FlowId, kind: StreamKind, host: &str, port: u16) {
-        if self.socket == Socket::Unused {
-            self.connect();
-        }
-        let stream = match (self.socket, kind) {
-            // Between two tries there is no relay to ask.
-            (Socket::Lost { .. }, _) => None,
-            (_, StreamKind::Tcp) => self.client.open_tcp(now, host, port).ok(),
-            (_, StreamKind::Udp) => self.client.open_udp(host, port).ok(),
-        };
-        match stream {
-            Some(stream) => {
-                self.streams.insert(flow, (stream, kind));
-                self.flows.insert(stream, flow);
-            }
-            None => self.tell(GatewayEvent::Failed { flow, fact: GatewayFact::NoRelay }),
-        }
-    }
-
-    fn tell(&mut self, event: GatewayEvent) {
-        self.jobs.push_back(RelayJob::Tell(event));
-    }
-
-    fn work_off(&mut self) {
-        while let Some(event) = self.client.poll_event() {
-            self.handle_event(event);
-        }
-        while self.socket == Socket::Open
-            && let Some(message) = self.client.poll_message()
-        {
-            self.jobs.push_back(RelayJob::Send(message));
-        }
-    }
-
-    fn handle_event(&mut self, event: ClientEvent) {
-        match event {
-            ClientEvent::Opened { stream } => {
-                let Some(&flow) = self.flows.get(&stream) else { return };
-                self.tell(GatewayEvent::Opened { flow });
-                let octets = self.client.room(stream) as u64;
-                if octets > 0 {
-                    self.tell(GatewayEvent::Writable { flow, octets });
-                }
-            }
-            ClientEvent::Writable { stream, octets } => {
-                let Some(&flow) = self.flows.get(&stream) else { return };
-                self.tell(GatewayEvent::Writable { flow, octets: octets as u64 });
-            }
-            ClientEvent::Data { stream, bytes } => {
-                let Some(&flow) = self.flows.get(&stream) else { return };
-                self.tell(GatewayEvent::Data { flow, bytes });
-            }
-            ClientEvent::Listening { stream, local } => {
-                if let Some(port) = self.port_of(stream) {
-                    self.tell(GatewayEvent::Listening { port, address: local });
-                }
-            }
-            ClientEvent::Accepted { listener, stream, remote, .. } => {
-                let Some(port) = self.port_of(listener) else { return };
-                let flow = self.new_visitor(port, remote);
-                self.streams.insert(flow, (stream, StreamKind::Tcp));
-                self.flows.insert(stream, flow);
-                let octets = self.client.room(stream) as u64;
-                self.tell(GatewayEvent::Writable { flow, octets });
-            }
-            ClientEvent::Datagram { stream, from, bytes } => {
-                let Some(port) = self.port_of(stream) else { return };
-                let known =
-                    self.peers.iter().find(|(_, peer)| **peer == (stream, from)).map(|(flow, _)| *flow);
-                let flow = known.unwrap_or_else(|| self.new_visitor(port, from));
-                self.peers.insert(flow, (stream, from));
-                self.tell(GatewayEvent::Data { flow, bytes });
-            }
-            ClientEvent::Closed { stream, reason, .. } if self.port_of(stream).is_some() => {
-                let Some(port) = self.port_of(stream) else { return };
-                // Lost with the relay: asked for again when it is back.
-                if !matches!(self.socket, Socket::Lost { .. }) {
-                    self.ports.remove(&port);
-                    let fact = match reason {
-                        Reason::INCOMPATIBLE => GatewayFact::NotAllowed,
-                        reason => fact(reason).unwrap_or(GatewayFact::Unreachable),
-                    };
-                    self.tell(GatewayEvent::NotListening { port, fact });
-                }
-            }
-            ClientEvent::Closed { stream, reason, opened } => {
-                let Some(flow) = self.flows.remove(&stream) else { return };
-                self.streams.remove(&flow);
-                match (self.socket, reason) {
-                    (Socket::Lost { .. }, _) => {
-                        self.tell(GatewayEvent::Failed { flow, fact: GatewayFact::NoRelay });
-                    }
-                    // A relay that does not say when a stream is open: it was, since its target has finished.
-                    (_, Reason::VOLUNTARY) if !opened => {
-                        self.tell(GatewayEvent::Opened { flow });
-                        self.tell(GatewayEvent::Closed { flow, reset: false });
-                    }
-                    _ => self.tell(match fact(reason) {
-                        Some(fact) => GatewayEvent::Failed { flow, fact },
-                        None if !opened => GatewayEvent::Failed { flow, fact: GatewayFact::Unreachable },
-                        None => GatewayEvent::Closed { flow, reset: reason != Reason::VOLUNTARY },
-                    }),
-                }
-            }
-            // The fact itself follows; here is the reason in words.
-            ClientEvent::Trouble { text, .. } | ClientEvent::Motd { text } => {
-                self.jobs.push_back(RelayJob::Say(text));
-            }
-            ClientEvent::Finished { stream } => {
-                let Some(&flow) = self.flows.get(&stream) else { return };
-                self.tell(GatewayEvent::Finished { flow });
-            }
-            // After the last the WebSocket closes; the others answer what the world does not ask yet.
-            ClientEvent::Ready { .. }
-            | ClientEvent::Addresses { .. }
-            | ClientEvent::Answered { .. }
-            | ClientEvent::Ended { .. } => {}
-        }
+        let more = Promise::new(&mut |resolve, _| inbox.borrow_mut().waiting = Some(resolve));
+        JsFuture::from(more).await.unwrap();
     }
 }
 
-/// What a refusal means, in the world's words. A stream may count as open when it comes: UDP always does.
-fn fact(reason: Reason) -> Option<GatewayFact> {
-    match reason {
-        Reason::REFUSED => Some(GatewayFact::Refused),
-        Reason::TIMED_OUT => Some(GatewayFact::TimedOut),
-        Reason::BLOCKED => Some(GatewayFact::NotAllowed),
-        Reason::THROTTLED => Some(GatewayFact::Throttled),
-        Reason::UNREACHABLE | Reason::INVALID => Some(GatewayFact::Unreachable),
-        _ => None,
+fn connect(url: &str, inbox: &Shared) -> WebSocket {
+    let socket = WebSocket::new_with_str(url, "wisp-v2").unwrap();
+    socket.set_binary_type(BinaryType::Arraybuffer);
+    let (opened, told, lost) = (inbox.clone(), inbox.clone(), inbox.clone());
+    let open = Closure::<dyn FnMut()>::new(move || put(&opened, FromSocket::Open));
+    let message = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
+        put(&told, FromSocket::Message(Bytes::from(Uint8Array::new(&event.data()).to_vec())));
+    });
+    let close = Closure::<dyn FnMut(CloseEvent)>::new(move |_: CloseEvent| put(&lost, FromSocket::Lost));
+    socket.set_onopen(Some(open.into_js_value().unchecked_ref()));
+    socket.set_onmessage(Some(message.into_js_value().unchecked_ref()));
+    socket.set_onclose(Some(close.into_js_value().unchecked_ref()));
+    socket
+}
+
+#[wasm_bindgen_test]
+#[expect(clippy::option_env_unwrap, reason = "lints compile this test without a relay; running it needs one")]
+async fn real_servers_answer_and_the_policy_refuses() {
+    let url =
+        option_env!("SOCKETLAB_TEST_RELAY").expect("`cargo xtask test wasm` starts a relay for this test");
+    let echo: u16 =
+        option_env!("SOCKETLAB_TEST_ECHO").and_then(|port| port.parse().ok()).expect("its echo's port");
+    let host = || "127.0.0.1".to_owned();
+    let [tcp, udp, refused] = [FlowId(1), FlowId(2), FlowId(3)];
+
+    let inbox = Shared::default();
+    let now = Duration::ZERO;
+    let mut relay = Relay::default();
+    relay.handle_request(now, GatewayRequest::OpenTcp { flow: tcp, host: host(), port: echo });
+    relay.handle_request(now, GatewayRequest::OpenUdp { flow: udp, host: host(), port: echo });
+    relay.handle_request(now, GatewayRequest::OpenTcp { flow: refused, host: host(), port: 1 });
+
+    let mut socket = None;
+    let (mut heard, mut answer, mut failed) = (Vec::new(), None, None);
+    while heard.len() < 5 || answer.is_none() || failed.is_none() {
+        while let Some(job) = relay.poll_job() {
+            match job {
+                RelayJob::Connect => socket = Some(connect(url, &inbox)),
+                RelayJob::Send(bytes) => socket.as_ref().unwrap().send_with_u8_array(&bytes).unwrap(),
+                RelayJob::Show(_) | RelayJob::Say(_) | RelayJob::Dismissed(_) => {}
+                RelayJob::Tell(GatewayEvent::Opened { flow }) => {
+                    let bytes = if flow == tcp { &b"hej \xc3\xa5"[..] } else { &b"datagram"[..] };
+                    let bytes = Bytes::from_static(bytes);
+                    relay.handle_request(now, GatewayRequest::Data { flow, bytes });
+                }
+                RelayJob::Tell(GatewayEvent::Data { flow, bytes }) if flow == tcp => {
+                    heard.extend_from_slice(&bytes)
+                }
+                RelayJob::Tell(GatewayEvent::Data { bytes, .. }) => answer = Some(bytes),
+                RelayJob::Tell(GatewayEvent::Failed { flow, fact }) => failed = Some((flow, fact)),
+                RelayJob::Tell(_) => {}
+            }
+        }
+        if heard.len() >= 5 && answer.is_some() && failed.is_some() {
+            break;
+        }
+        match take(&inbox).await {
+            FromSocket::Open => relay.handle_open(),
+            FromSocket::Message(bytes) => relay.handle_message(now, bytes),
+            FromSocket::Lost => panic!("the relay hung up"),
+        }
     }
+    assert_eq!(heard, "hej å".as_bytes());
+    assert_eq!(answer.as_deref(), Some(&b"datagram"[..]));
+    assert_eq!(failed, Some((refused, GatewayFact::NotAllowed)));
+    socket.unwrap().close().unwrap();
 }

@@ -9,14 +9,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use js_sys::{Array, BigInt, Uint8Array};
-use socketlab_protocol::{Command, PythonState, Update};
+use socketlab_protocol::{Command, PythonState, RelayState, Update};
 use socketlab_stack::Pid;
+use socketlab_uplink::{Link, Relay, RelayJob};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::{BinaryType, CloseEvent, DedicatedWorkerGlobalScope, MessageChannel, MessageEvent, WebSocket};
 
 use crate::kernel::{Job, Kernel, Start, Wait};
-use crate::relay::{Relay, RelayJob};
 
 /// Longest time, of the wall clock, between two turns of the event loop.
 const TURN: Duration = Duration::from_millis(8);
@@ -258,8 +258,10 @@ impl Shell {
                     self.kernel.handle_gateway(now(), event);
                     told = true;
                 }
-                RelayJob::Show(state) => self.post(&Update::Relay(state)),
+                RelayJob::Show(link) => self.post(&Update::Relay(state_of(link))),
                 RelayJob::Say(text) => self.post(&Update::RelaySays(text)),
+                // The socket closes next, and the page shows that.
+                RelayJob::Dismissed(_) => {}
             }
         }
         told
@@ -382,6 +384,14 @@ impl Shell {
         self.socket = None;
         self.relay.handle_lost(self.turn);
         self.drive();
+    }
+}
+
+fn state_of(link: Link) -> RelayState {
+    match link {
+        Link::Connecting => RelayState::Connecting,
+        Link::Open => RelayState::Open,
+        Link::Lost { retry_ms } => RelayState::Lost { retry_ms },
     }
 }
 

@@ -14,7 +14,7 @@ use socketlab_stack::{CallId, Instant, Pid};
 
 use super::RunOptions;
 use super::console::Console;
-use super::gateway::{News, RealWorld};
+use super::far::{FarSide, News};
 use super::live::{Events, Live};
 use super::process::{Door, Heard, Process};
 use super::python::Python;
@@ -85,7 +85,7 @@ struct Run<'a> {
     trace: Option<Trace>,
     typed: Typed,
     /// The far side of the lab's gateway, if it has one.
-    real: Option<RealWorld>,
+    real: Option<FarSide>,
     /// While a real connection is open, or somebody is to type: the same instant on the wall clock and in the lab.
     anchor: Option<(std::time::Instant, Instant)>,
     end: End,
@@ -104,7 +104,7 @@ pub(crate) fn drive(
         signal_hook::flag::register(signal, Arc::clone(&interrupted)).context("no way to hear Ctrl-C")?;
     }
     let real = match world.topology().nodes.iter().any(|node| node.kind == NodeKind::Gateway) {
-        true => Some(RealWorld::new(&options.allow, options.publish)?),
+        true => Some(FarSide::new(options)?),
         false => None,
     };
     let statuses = vec![None; world.programs().len()];
@@ -212,8 +212,9 @@ impl Run<'_> {
     /// While a real connection is open: waits for news of it, at most until the lab's clock may show `at`. Whether
     /// the world must be asked again before that event may happen.
     fn hear_real_world(&mut self, at: Option<Instant>) -> bool {
-        let (Some(real), Some(_)) = (&self.real, self.anchor) else { return false };
-        let wait = at.map_or(LOOK, |at| at.saturating_since(self.real_now()).min(LOOK));
+        let real_now = self.real_now();
+        let (Some(real), Some(_)) = (&mut self.real, self.anchor) else { return false };
+        let wait = at.map_or(LOOK, |at| at.saturating_since(real_now).min(LOOK));
         match real.listen(wait) {
             Some(News::Event(event)) => {
                 self.world.advance_to(self.real_now());

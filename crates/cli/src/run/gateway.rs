@@ -22,24 +22,16 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
 
+use super::far::{GRACE, News};
+
 /// How long a target may take to answer. As the relay's.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long the last octets may take at the end of a run.
-const GRACE: Duration = Duration::from_secs(2);
 /// Octets of a TCP flow that may be on their way between a task and the world, in each direction. A choice.
 const WINDOW: u64 = 256 << 10;
 /// The largest piece read at once.
 const PIECE: usize = 16 << 10;
 /// Longest datagram (RFC 768).
 const DATAGRAM: usize = 65_535;
-
-/// What a flow's task has to say.
-pub(crate) enum News {
-    /// For the world.
-    Event(GatewayEvent),
-    /// For the person: why a connection was not opened, or where a port is.
-    Refusal(String),
-}
 
 /// All flows of a run.
 pub(crate) struct RealWorld {

@@ -5,7 +5,9 @@
 //! python   the machine's Python, and the shim it needs
 //! process  one program as a child process, its messages over a socket
 //! drive    the loop between the processes and the world
-//! gateway  the real side of a lab's gateway
+//! far      the far side of a lab's gateway:
+//! gateway  ... this machine's own sockets
+//! relay    ... or a relay's
 //! console  what programs print, as it comes
 //! live     the network as text, as it comes
 //! trace    all that happened, into a file
@@ -16,10 +18,12 @@
 
 mod console;
 mod drive;
+mod far;
 mod gateway;
 mod live;
 mod process;
 mod python;
+mod relay;
 mod report;
 mod source;
 mod terminal;
@@ -87,6 +91,11 @@ pub(crate) struct RunOptions {
     /// 127.0.0.1, or an address that other machines reach
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) publish: Option<std::net::IpAddr>,
+
+    /// Reach the real world through the relay of a `socketlab serve`, under its rules, instead of this machine's own
+    /// sockets: ws://HOST:PORT/, with #token=CODE behind it where a class code is wanted
+    #[arg(long, value_name = "URL", conflicts_with_all = ["allow", "publish"])]
+    pub(crate) relay: Option<relay::RelayAddress>,
 
     /// Stop a program that computes this long, in real time, without any system call
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = crate::duration::parse)]

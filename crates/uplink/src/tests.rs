@@ -1,7 +1,6 @@
 //! The way to the relay, against a relay that the test plays packet by packet.
 
 use socketlab_wisp::Packet;
-use wasm_bindgen_test::wasm_bindgen_test;
 
 use super::*;
 
@@ -52,19 +51,19 @@ impl Scene {
     }
 }
 
-#[wasm_bindgen_test]
+#[test]
 fn the_first_flow_opens_the_connection() {
     let mut scene = Scene::new();
     scene.asks(GatewayRequest::OpenTcp { flow: FLOW, host: "relay.example".to_owned(), port: 7 });
-    assert_eq!(scene.jobs(), [RelayJob::Show(RelayState::Connecting), RelayJob::Connect]);
+    assert_eq!(scene.jobs(), [RelayJob::Show(Link::Connecting), RelayJob::Connect]);
     scene.relay.handle_open();
-    assert_eq!(scene.jobs(), [RelayJob::Show(RelayState::Open)], "nothing before the relay's greeting");
+    assert_eq!(scene.jobs(), [RelayJob::Show(Link::Open)], "nothing before the relay's greeting");
     scene.hears(Packet::Continue { stream: StreamId::CONNECTION, credit: 4 });
     let host = "relay.example".to_owned();
     assert_eq!(scene.sent(), [Packet::Connect { stream: StreamId(1), kind: StreamKind::Tcp, port: 7, host }]);
 }
 
-#[wasm_bindgen_test]
+#[test]
 fn octets_go_both_ways_and_the_end_is_told() {
     let mut scene = Scene::opening();
     scene.jobs();
@@ -80,7 +79,7 @@ fn octets_go_both_ways_and_the_end_is_told() {
     assert_eq!(scene.told(), [GatewayEvent::Closed { flow: FLOW, reset: false }]);
 }
 
-#[wasm_bindgen_test]
+#[test]
 fn each_refusal_keeps_its_reason() {
     for (reason, fact) in [
         (Reason::REFUSED, GatewayFact::Refused),
@@ -95,7 +94,7 @@ fn each_refusal_keeps_its_reason() {
     }
 }
 
-#[wasm_bindgen_test]
+#[test]
 fn a_refused_datagram_is_a_failure_too() {
     let mut scene = Scene::new();
     scene.asks(GatewayRequest::OpenUdp { flow: FLOW, host: "10.9.9.9".to_owned(), port: 7 });
@@ -106,13 +105,13 @@ fn a_refused_datagram_is_a_failure_too() {
     assert_eq!(scene.told(), [GatewayEvent::Failed { flow: FLOW, fact: GatewayFact::NotAllowed }]);
 }
 
-#[wasm_bindgen_test]
+#[test]
 fn when_the_relay_is_gone_flows_fail_and_it_is_tried_again_later_and_later() {
     let mut scene = Scene::opening();
     scene.jobs();
     scene.relay.handle_lost(scene.now);
     let failed = RelayJob::Tell(GatewayEvent::Failed { flow: FLOW, fact: GatewayFact::NoRelay });
-    assert_eq!(scene.jobs(), [failed, RelayJob::Show(RelayState::Lost { retry_ms: 500 })]);
+    assert_eq!(scene.jobs(), [failed, RelayJob::Show(Link::Lost { retry_ms: 500 })]);
 
     // Between two tries a new flow fails at once.
     scene.asks(GatewayRequest::OpenTcp { flow: FlowId(8), host: "relay.example".to_owned(), port: 7 });
@@ -121,13 +120,13 @@ fn when_the_relay_is_gone_flows_fail_and_it_is_tried_again_later_and_later() {
     for retry_ms in [1000, 2000, 4000, 8000, 16_000, 16_000] {
         scene.now = scene.relay.poll_timeout().expect("it will be tried again");
         scene.relay.handle_timeout(scene.now);
-        assert_eq!(scene.jobs(), [RelayJob::Show(RelayState::Connecting), RelayJob::Connect]);
+        assert_eq!(scene.jobs(), [RelayJob::Show(Link::Connecting), RelayJob::Connect]);
         scene.relay.handle_lost(scene.now);
-        assert_eq!(scene.jobs(), [RelayJob::Show(RelayState::Lost { retry_ms })]);
+        assert_eq!(scene.jobs(), [RelayJob::Show(Link::Lost { retry_ms })]);
     }
 }
 
-#[wasm_bindgen_test]
+#[test]
 fn a_new_world_closes_the_old_ones_streams() {
     let mut scene = Scene::opening();
     scene.hears(Packet::Continue { stream: StreamId(1), credit: 4 });
@@ -136,4 +135,19 @@ fn a_new_world_closes_the_old_ones_streams() {
     assert_eq!(scene.sent(), [Packet::Close { stream: StreamId(1), reason: Reason::NETWORK_ERROR }]);
     scene.hears(Packet::Data { stream: StreamId(1), bytes: Bytes::from_static(b"late") });
     assert_eq!(scene.told(), []);
+}
+
+#[test]
+fn at_the_end_of_a_run_what_was_given_still_goes_out() {
+    let mut scene = Scene::opening();
+    scene.hears(Packet::Continue { stream: StreamId(1), credit: 0 });
+    scene.jobs();
+    scene.asks(GatewayRequest::Data { flow: FLOW, bytes: Bytes::from_static(b"hej") });
+    scene.relay.finish();
+    assert_eq!(scene.sent(), [], "the relay has no room");
+    assert!(!scene.relay.is_quiet());
+    scene.hears(Packet::Continue { stream: StreamId(1), credit: 1 });
+    let data = Packet::Data { stream: StreamId(1), bytes: Bytes::from_static(b"hej") };
+    assert_eq!(scene.sent(), [data, Packet::Close { stream: StreamId(1), reason: Reason::VOLUNTARY }]);
+    assert!(scene.relay.is_quiet());
 }
