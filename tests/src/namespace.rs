@@ -70,6 +70,21 @@ impl Namespace {
         Ok(two)
     }
 
+    /// One host that is set up by the lines of `batch`, which are for ip(8); the devices it names have to be made there.
+    /// `folder` keeps its configuration files.
+    ///
+    /// # Errors
+    /// If the machine does not let us make namespaces, or ip(8) refuses a line: the text says what is missing.
+    pub fn one(name: &str, batch: &str, folder: &Path) -> Result<Namespace> {
+        std::fs::write(folder.join(format!("{name}.ip")), batch)?;
+        std::fs::write(folder.join("hosts"), "127.0.0.1 localhost\n::1 localhost\n")?;
+        std::fs::write(folder.join("nsswitch.conf"), "hosts: files\n")?;
+        let mut host = Namespace::make(name, folder)?;
+        host.holder.stdin.as_mut().context("its standard input")?.write_all(b"\n")?;
+        host.expect("ready")?;
+        Ok(host)
+    }
+
     fn make(name: &str, folder: &Path) -> Result<Namespace> {
         let mut holder = Command::new("unshare")
             .args(["--net", "--uts", "--mount", "sh", "-c", SETUP, "sh", name])

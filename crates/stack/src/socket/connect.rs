@@ -193,26 +193,20 @@ impl Host {
             None => with_port(source, self.connect_port(source.ip(), peer)?),
         };
         if let Some(other) = self.sockets.connections.get(&(local, peer)) {
-            let reopen = self
-                .sockets
-                .get(*other)
-                .is_some_and(|s| s.tcb().is_some_and(|t| t.state() == TcpState::TimeWait));
             let other = *other;
+            let tcb = self.sockets.get(other).and_then(|socket| socket.tcb());
             // Linux `tcp_twsk_unique`: timestamps make old segments known, after one second; one who asked for this
             // very port need not wait.
-            let young = |tcb: &Tcb| tcb.may_be_replaced(now);
             let allowed = match self.sysctl.tcp_tw_reuse {
                 1 => true,
                 2 => peer.ip().is_loopback(),
                 _ => false,
             };
-            let replaced =
-                allowed && self.sockets.get(other).and_then(|socket| socket.tcb()).is_some_and(young);
-            if !(replaced || reopen && old.is_some()) {
-                return Err(Failure::Errno(
-                    Errno::EADDRNOTAVAIL,
-                    Cause::HeldBy { socket: other, time_wait: reopen },
-                ));
+            let replaced = allowed && tcb.is_some_and(|tcb| tcb.may_be_replaced(now));
+            let reopened = old.is_some() && tcb.is_some_and(Tcb::can_be_told_from_newer);
+            if !(replaced || reopened) {
+                let time_wait = tcb.is_some_and(|tcb| tcb.state() == TcpState::TimeWait);
+                return Err(Failure::Errno(Errno::EADDRNOTAVAIL, Cause::HeldBy { socket: other, time_wait }));
             }
             if let Some(tcb) = self.sockets.get_mut(other).and_then(|socket| socket.tcb_mut()) {
                 tcb.give_up();

@@ -506,12 +506,14 @@ impl Tcb {
         self.snd_una
     }
 
-    /// Whether connect(2) may take its place: it is in TIME-WAIT for over a second, and timestamps tell old segments
-    /// from new ones (RFC 6191).
+    /// It is in TIME-WAIT, and timestamps tell its segments from those of a new connection (RFC 6191).
+    pub(crate) fn can_be_told_from_newer(&self) -> bool {
+        self.state == TcpState::TimeWait && self.timestamps
+    }
+
+    /// Whether connect(2) may take its place unasked: for over a second nothing came.
     pub(crate) fn may_be_replaced(&self, now: Instant) -> bool {
-        self.state == TcpState::TimeWait
-            && self.timestamps
-            && now - self.ts_recent_at > Duration::from_secs(1)
+        self.can_be_told_from_newer() && now - self.ts_recent_at > Duration::from_secs(1)
     }
 
     pub(crate) fn synchronized(&self) -> bool {

@@ -302,6 +302,33 @@ fn a_syn_may_reopen_a_connection_in_time_wait() {
     assert_eq!(net.kernel_states(1), []);
 }
 
+/// Linux `tcp_twsk_unique`: who asked for the very port gets it at once, but only where timestamps tell old from new.
+#[test]
+fn a_client_in_time_wait_may_call_again_only_with_timestamps() {
+    for (timestamps, wanted) in [("1", Ok(Ret::Unit)), ("0", Err(Errno::EADDRNOTAVAIL))] {
+        let mut net = Net::new();
+        assert!(net.hosts[0].set_sysctl("net.ipv4.tcp_timestamps", timestamps));
+        let listener = net.listener(1, 80, 5);
+        let call = |net: &mut Net| {
+            let client = net.socket(0, STREAM);
+            net.set_option(0, client, SOL_SOCKET, SO_REUSEADDR, &[1]);
+            net.bind(0, client, "10.0.0.1:4000").unwrap();
+            (client, net.connect(0, client, at(1, 80)))
+        };
+        let (client, _) = call(&mut net);
+        let server = net.accept(1, listener);
+        net.close(0, client);
+        net.run(ms(50));
+        net.close(1, server);
+        net.run(ms(50));
+        assert_eq!(net.kernel_states(0), [TcpState::TimeWait]);
+        match wanted {
+            Ok(ret) => assert_eq!(call(&mut net).1, Ok(ret)),
+            Err(wanted) => assert_eq!(errno(call(&mut net).1), wanted),
+        }
+    }
+}
+
 #[test]
 fn nagle_holds_back_a_second_small_segment() {
     for (nodelay, expected) in [(0, vec!["0 PSH,ACK 1", "0 PSH,ACK 2"]), (1, vec!["0 PSH,ACK 1"; 3])] {
