@@ -1,4 +1,4 @@
-//! One Wisp WebSocket: a reader that hands out what the client sends, a writer that all streams share, and a task for
+//! One Wisp WebSocket: a reader that hands out what the client sends, a way out that all streams share, and a task for
 //! each stream.
 //!
 //! What may wait is bounded everywhere:
@@ -11,6 +11,7 @@
 mod ask;
 mod hello;
 mod inbox;
+mod out;
 mod port;
 mod stream;
 
@@ -26,18 +27,18 @@ use std::{
 
 use axum::extract::ws::{CloseFrame, Message, WebSocket, close_code};
 use bytes::Bytes;
-use futures_util::{
-    SinkExt, StreamExt,
-    stream::{SplitSink, SplitStream},
-};
+use futures_util::{StreamExt, stream::SplitStream};
 use socketlab_wisp::{Ext, Limits, Packet, Reason, Request, Server, StreamId, StreamKey, StreamKind};
 use tokio::{
-    sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, watch},
-    time::{Instant, MissedTickBehavior, interval, timeout},
+    sync::{Notify, Semaphore, watch},
+    time::{Instant, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
-use self::inbox::{Inbox, Item};
+use self::{
+    inbox::{Inbox, Item},
+    out::Out,
+};
 use crate::{
     GRACE, Shared,
     meter::{ConnectionPermit, Meters, StreamPermit},
@@ -50,19 +51,8 @@ const MAX_QUEUED: usize = 8 * 1024 * 1024;
 /// Octets from targets that may wait for the client before no target is read any more.
 const UNSENT: usize = 256 * 1024;
 
-/// Messages that may wait for the writer. Small ones: the big ones are bounded by [`UNSENT`].
-const OUT_QUEUE: usize = 256;
-
 /// How often a page is told that a rate limit bites, while it does.
 const TELL_EVERY: Duration = Duration::from_secs(5);
-
-/// What goes to the client.
-enum Outgoing {
-    /// A message, and the permit for its octets, which is given back when they are written.
-    Message(Message, Option<OwnedSemaphorePermit>),
-    /// The last one.
-    End(CloseFrame),
-}
 
 /// How the client's side of a stream reaches the stream's task.
 struct Handle {
@@ -97,7 +87,7 @@ struct Connection {
     /// The client's first window for each stream, if our extension is in force.
     window: OnceLock<u32>,
     table: Mutex<Table>,
-    out: mpsc::Sender<Outgoing>,
+    out: Out,
     unsent: Arc<Semaphore>,
     /// Something was consumed: perhaps the WebSocket may be read again.
     consumed: Notify,
@@ -158,7 +148,8 @@ async fn serve(shared: Arc<Shared>, visitor: Visitor, socket: WebSocket) {
         None => Server::new(limits),
     };
     let greeting = book.greeting();
-    let (out, queue) = mpsc::channel(OUT_QUEUE);
+    let (sink, source) = socket.split();
+    let (out, queue) = Out::new(sink);
     let connection = Arc::new(Connection {
         peer,
         rights: Mutex::new(None),
@@ -179,8 +170,7 @@ async fn serve(shared: Arc<Shared>, visitor: Visitor, socket: WebSocket) {
     if let Some(profile) = profile {
         connection.set_rights(&settings.borrow(), profile);
     }
-    let (sink, source) = socket.split();
-    let writer = tokio::spawn(write(sink, queue, Arc::clone(&connection)));
+    let writer = tokio::spawn(out::write(queue, Arc::clone(&connection)));
     connection.send(&greeting).await;
     let ending = read(source, &connection, settings).await;
 
@@ -199,9 +189,9 @@ async fn serve(shared: Arc<Shared>, visitor: Visitor, socket: WebSocket) {
         connection.send(&Packet::Close { stream: StreamId::CONNECTION, reason: ending.reason }).await;
         // A close frame has room for 123 octets of text (RFC 6455 5.5).
         let text: String = ending.text.chars().filter(char::is_ascii).take(123).collect();
-        let end = Outgoing::End(CloseFrame { code: ending.code, reason: text.into() });
+        let end = CloseFrame { code: ending.code, reason: text.into() };
         // The writer may have ended with the WebSocket.
-        drop(connection.out.send(end).await);
+        drop(connection.out.end(end).await);
     };
     drop(timeout(GRACE, farewell).await);
     let abort = writer.abort_handle();
@@ -301,61 +291,6 @@ fn broken(error: &str, most: usize) -> Ending {
     Ending::fault(Reason::NETWORK_ERROR, close_code::PROTOCOL, error, "not_websocket")
 }
 
-/// Sends what all streams put into the queue, as much at a time as there is.
-async fn write(
-    mut sink: SplitSink<WebSocket, Message>,
-    mut queue: mpsc::Receiver<Outgoing>,
-    connection: Arc<Connection>,
-) {
-    let (patience, every) = {
-        let settings = connection.shared.settings.borrow();
-        (settings.idle_timeout, settings.ping_every())
-    };
-    let mut ping = interval(every);
-    ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    ping.reset();
-    loop {
-        let first = tokio::select! {
-            next = queue.recv() => next,
-            _ = ping.tick() => Some(Outgoing::Message(Message::Ping(Bytes::new()), None)),
-        };
-        let Some(first) = first else { break };
-        let batch = async {
-            let mut permits = Vec::new();
-            let mut next = Some(first);
-            while let Some(outgoing) = next {
-                match outgoing {
-                    Outgoing::Message(message, permit) => {
-                        sink.feed(message).await?;
-                        permits.extend(permit);
-                    }
-                    Outgoing::End(frame) => {
-                        sink.send(Message::Close(Some(frame))).await?;
-                        return Ok(false);
-                    }
-                }
-                next = queue.try_recv().ok();
-            }
-            sink.flush().await?;
-            Ok::<bool, axum::Error>(true)
-        };
-        match timeout(patience, batch).await {
-            Ok(Ok(true)) => {}
-            Ok(Ok(false)) => break,
-            Ok(Err(error)) => {
-                tracing::debug!(peer = %connection.peer, %error, "wisp: cannot write");
-                break;
-            }
-            Err(_) => {
-                tracing::warn!(peer = %connection.peer, ?patience, "wisp: the client takes nothing");
-                connection.shared.metrics.refuse("slow_client");
-                break;
-            }
-        }
-    }
-    connection.lost.cancel();
-}
-
 impl Connection {
     fn lock(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
@@ -390,7 +325,7 @@ impl Connection {
 
     /// Queues a small packet; waits when the queue is full. A lost connection is noticed elsewhere.
     async fn send(&self, packet: &Packet) {
-        drop(self.out.send(Outgoing::Message(Message::Binary(packet.emit()), None)).await);
+        drop(self.out.send(Message::Binary(packet.emit()), None).await);
     }
 
     /// Tells the page something that concerns all of it, if it can be told.

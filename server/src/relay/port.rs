@@ -18,8 +18,9 @@ use tokio::{
 };
 
 use super::{
-    Connection, Outgoing, Rights,
+    Connection, Rights,
     inbox::{Inbox, Item, Next},
+    out::Gone,
     stream,
 };
 use crate::{accept::is_out_of_descriptors, ports};
@@ -222,8 +223,8 @@ async fn deliver(
     let used = permit.split(octets);
     drop(permit);
     connection.shared.metrics.octets_down.inc_by(octets as u64);
-    let outgoing = Outgoing::Message(Message::Binary(message.freeze()), used);
-    connection.out.send(outgoing).await.map_err(|_| io::ErrorKind::NotConnected)?;
+    let message = Message::Binary(message.freeze());
+    connection.out.send(message, used).await.map_err(|Gone| io::ErrorKind::NotConnected)?;
     connection.pace(octets).await;
     Ok(())
 }

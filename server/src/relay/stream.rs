@@ -26,8 +26,9 @@ use tokio::{
 };
 
 use super::{
-    Connection, Outgoing, Rights,
+    Connection, Rights,
     inbox::{Inbox, Item, Next},
+    out::Gone,
 };
 use crate::dial::{self, DialError};
 
@@ -382,8 +383,8 @@ async fn deliver(
     drop(permit);
     connection.octets_down.fetch_add(octets as u64, Ordering::Relaxed);
     connection.shared.metrics.octets_down.inc_by(octets as u64);
-    let outgoing = Outgoing::Message(Message::Binary(message.freeze()), used);
-    connection.out.send(outgoing).await.map_err(|_| io::ErrorKind::NotConnected)?;
+    let message = Message::Binary(message.freeze());
+    connection.out.send(message, used).await.map_err(|Gone| io::ErrorKind::NotConnected)?;
     connection.pace(octets).await;
     Ok(())
 }

@@ -56,14 +56,14 @@ async fn with_echo(descriptors: u32, flags: &[&str]) -> (Process, SocketAddr) {
 }
 
 /// A connection of version 2 with our extension.
-async fn ours(relay: SocketAddr) -> Page {
+pub(crate) async fn ours(relay: SocketAddr) -> Page {
     let mut page = page_of(relay, ClientOptions::default()).await;
     assert_eq!(page.event().await, ClientEvent::Ready { credit: 128 });
     page
 }
 
 /// A client that does everything right gets its octets back.
-async fn works(page: &mut Page, echo: SocketAddr) {
+pub(crate) async fn works(page: &mut Page, echo: SocketAddr) {
     let stream = page.tcp(echo);
     page.opened(stream).await;
     page.send(stream, b"hej hej").await;
