@@ -38,7 +38,7 @@ pub(crate) fn for_tests() -> Result<()> {
     if root().join("tests/package.json").exists() {
         npm_packages("tests", "relay clients that others wrote, to test against")?;
     }
-    Ok(())
+    python_packages()
 }
 
 /// What the relay's benchmark needs.
@@ -278,6 +278,28 @@ fn npm_packages(folder: &str, why: &str) -> Result<()> {
     say(&format!("npm packages of {folder}/: {why}"));
     run(command("npm").args(["ci", "--no-audit", "--no-fund"]).current_dir(&dir))?;
     std::fs::write(stamp, lock)?;
+    Ok(())
+}
+
+/// The packages of tests/requirements.txt, in a folder of their own, unless they are those already.
+fn python_packages() -> Result<()> {
+    let tests = root().join("tests");
+    let wanted = std::fs::read(tests.join("requirements.txt")).context("reading tests/requirements.txt")?;
+    let stamp = tests.join("python_modules/.socketlab-requirements");
+    if std::fs::read(&stamp).is_ok_and(|s| s == wanted) {
+        return Ok(());
+    }
+    if output(Command::new("python3").args(["-m", "pip", "--version"])).is_none() {
+        apt(&["python3-pip"], "fetches Python packages")?;
+    }
+    say("Python packages of tests/: relays that others wrote, to test against");
+    run(command("python3")
+        .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--upgrade"])
+        .args(["--target", "python_modules", "--requirement", "requirements.txt"])
+        // A warning about root does not concern a folder of our own.
+        .env("PIP_ROOT_USER_ACTION", "ignore")
+        .current_dir(&tests))?;
+    std::fs::write(stamp, wanted)?;
     Ok(())
 }
 

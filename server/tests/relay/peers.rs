@@ -1,6 +1,7 @@
 //! Real programs at both ends: a Wisp client that others wrote, and a server that everybody has.
 
 use std::{
+    net::SocketAddr,
     path::Path,
     process::{Output, Stdio},
 };
@@ -10,6 +11,7 @@ use socketlab_server::ServeOptions;
 use socketlab_wisp::{ClientEvent, Reason};
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
+    net::TcpStream,
     process::Command,
 };
 
@@ -32,12 +34,43 @@ fn node(program: &str) -> Command {
 /// Our client at somebody else's relay, which does not say when a stream is connected.
 #[tokio::test(flavor = "multi_thread")]
 async fn our_client_is_at_home_at_wisp_js() {
-    let demo = Relay::with_demo().await.demo();
     let mut server =
         node("peers/wisp-js-server.mjs").stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let mut lines = BufReader::new(server.stdout.take().unwrap()).lines();
     let port = soon("wisp-js", lines.next_line()).await.unwrap().unwrap().parse().unwrap();
-    let mut page = page_at(([127, 0, 0, 1], port).into()).await;
+    our_client_is_at_home_at(([127, 0, 0, 1], port).into()).await;
+}
+
+/// The same at the one in Python.
+#[tokio::test(flavor = "multi_thread")]
+async fn our_client_is_at_home_at_wisp_python() {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests");
+    let modules = tests.join("python_modules");
+    assert!(modules.join("wisp").exists(), "wisp-python is not installed: `cargo xtask setup` does it");
+    // A port that was free a moment ago.
+    let address = nobody().await;
+    let _server = Command::new("python3")
+        .args(["-m", "wisp.server", "--host", "127.0.0.1", "--port", &address.port().to_string()])
+        .args(["--threads", "1", "--allow-loopback", "--allow-private"])
+        .env("PYTHONPATH", modules)
+        .current_dir(tests)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    soon("wisp-python", async {
+        while TcpStream::connect(address).await.is_err() {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+    our_client_is_at_home_at(address).await;
+}
+
+async fn our_client_is_at_home_at(relay: SocketAddr) {
+    let demo = Relay::with_demo().await.demo();
+    let mut page = page_at(relay).await;
 
     let echo = page.tcp(demo.echo);
     let sent = pattern(3_000_000);
