@@ -29,6 +29,11 @@ const MOST_PLAIN: usize = 512;
 /// A wait after descriptors ran out, so that the loop does not spin. A choice.
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// Octets that the kernel may hold for a client before they are sent (TCP_NOTSENT_LOWAT, tcp(7)). Without it a download
+/// fills megabytes there, and a small answer of another stream waits behind them. What most web servers take.
+#[cfg(target_os = "linux")]
+const UNSENT: u32 = 128 * 1024;
+
 /// Octets of a request's head at most. hyper's least is 8 KiB; a browser's head has less than 2.
 const HEAD: usize = 16 * 1024;
 
@@ -105,6 +110,8 @@ async fn connection(
 ) -> io::Result<()> {
     // Small answers must not wait for acknowledgements of the ones before.
     tcp.set_nodelay(true)?;
+    #[cfg(target_os = "linux")]
+    socket2::SockRef::from(&tcp).set_tcp_notsent_lowat(UNSENT)?;
     let acceptor = shared.tls.borrow().clone();
     match acceptor {
         None => http(tcp, peer, shared, router).await,
