@@ -20,7 +20,7 @@ use crate::common::{Relay, nobody, options, page_at, pattern, soon, start};
 /// A program of `tests/peers`.
 fn node(program: &str) -> Command {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests");
-    for package in ["@mercuryworkshop/wisp-js", "@mercuryworkshop/epoxy-tls", "libcurl.js"] {
+    for package in ["@mercuryworkshop/wisp-js", "@mercuryworkshop/epoxy-tls", "libcurl.js", "v86"] {
         assert!(
             tests.join("node_modules").join(package).exists(),
             "{package} is not installed: `cargo xtask setup` does it, or `npm ci` in tests/"
@@ -136,6 +136,12 @@ async fn epoxy_is_at_home_here() {
 #[tokio::test(flavor = "multi_thread")]
 async fn libcurl_js_is_at_home_here() {
     is_at_home_here("peers/libcurl.mjs", 6).await;
+}
+
+/// v86's network adapter with a guest that is played: TCP as it comes out of an emulated network card.
+#[tokio::test(flavor = "multi_thread")]
+async fn v86_is_at_home_here() {
+    is_at_home_here("peers/v86.mjs", 4).await;
 }
 
 #[tokio::test]
