@@ -22,3 +22,48 @@ pub(crate) fn endpoint(addr: core::net::SocketAddr) -> [u64; 3] {
     };
     [(ip >> 64) as u64, ip as u64, u64::from(addr.port())]
 }
+
+/// A hasher for tables that are looked up and never walked. std's own is keyed against strangers who choose the keys,
+/// and costs several times as much; here the worst that they could reach is a slow lab.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Mixer(u64);
+
+/// Odd, and of about as many ones as zeros: the fraction of the golden ratio.
+const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+
+impl core::hash::Hasher for Mixer {
+    fn write(&mut self, octets: &[u8]) {
+        for part in octets.chunks(8) {
+            let mut word = [0; 8];
+            for (to, from) in word.iter_mut().zip(part) {
+                *to = *from;
+            }
+            self.write_u64(u64::from_le_bytes(word));
+        }
+    }
+
+    fn write_u8(&mut self, n: u8) {
+        self.write_u64(n.into());
+    }
+
+    fn write_u16(&mut self, n: u16) {
+        self.write_u64(n.into());
+    }
+
+    fn write_u32(&mut self, n: u32) {
+        self.write_u64(n.into());
+    }
+
+    fn write_u64(&mut self, n: u64) {
+        self.0 = (self.0.rotate_left(23) ^ n).wrapping_mul(GOLDEN);
+    }
+
+    fn write_usize(&mut self, n: usize) {
+        self.write_u64(n as u64);
+    }
+
+    fn finish(&self) -> u64 {
+        // The table takes its places from the low bits and its tags from the high ones.
+        (self.0 ^ (self.0 >> 32)).wrapping_mul(GOLDEN) ^ (self.0 >> 29)
+    }
+}

@@ -172,7 +172,7 @@ impl Host {
             (true, SOCK_RAW, 1..) if !self.is_privileged(pid) => return Err(Errno::EPERM.into()),
             (true, SOCK_RAW, 1..) => (Body::Raw(Default::default()), protocol),
             (false, SOCK_STREAM | SOCK_DGRAM | SOCK_SEQPACKET, 0 | AF_UNIX) => {
-                (Body::Unix(Unix::default()), 0)
+                (Body::Unix(Box::<Unix>::default()), 0)
             }
             (true, SOCK_STREAM | SOCK_DGRAM | SOCK_RAW, _)
             | (false, SOCK_STREAM | SOCK_DGRAM | SOCK_SEQPACKET, _) => {

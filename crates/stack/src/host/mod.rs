@@ -32,6 +32,18 @@ use crate::time::Instant;
 /// Linux's `lo`.
 const LOOPBACK_MTU: usize = 65_536;
 
+/// Entries that an empty queue keeps room for. A choice: a busy host's round of events fits.
+const QUEUE_ROOM: usize = 256;
+
+/// Takes the first of a queue, and gives back the room of a burst when the last is gone.
+fn take<T>(queue: &mut VecDeque<T>) -> Option<T> {
+    let first = queue.pop_front();
+    if queue.is_empty() && queue.capacity() > QUEUE_ROOM {
+        *queue = VecDeque::new();
+    }
+    first
+}
+
 /// Whose timer an entry of [`Host::timers`] is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum TimerKey {
@@ -194,13 +206,13 @@ impl Host {
 
     /// The next frame to put on a link. Drain it after every call that could send.
     pub fn poll_transmit(&mut self, _now: Instant) -> Option<(IfaceId, Bytes)> {
-        self.transmit.pop_front().map(|(iface, frame, _)| (iface, frame))
+        take(&mut self.transmit).map(|(iface, frame, _)| (iface, frame))
     }
 
     /// As [`Host::poll_transmit`], with the tag of the frame whose packet this one passes on unchanged: see
     /// [`Host::handle_frame_tagged`].
     pub fn poll_transmit_tagged(&mut self, _now: Instant) -> Option<(IfaceId, Bytes, Option<u64>)> {
-        self.transmit.pop_front()
+        take(&mut self.transmit)
     }
 
     /// When [`Host::handle_timeout`] wants to be called next.
@@ -324,7 +336,7 @@ impl Host {
 
     /// The next thing that happened inside.
     pub fn poll_event(&mut self) -> Option<HostEvent> {
-        self.events.pop_front()
+        take(&mut self.events)
     }
 
     /// The socket behind a descriptor.

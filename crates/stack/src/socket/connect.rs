@@ -162,7 +162,8 @@ impl Host {
                 socket.shut_write = false;
                 socket.peer = None;
                 forget_name(socket);
-                let (errno, cause) = error.unwrap_or((Errno::ECONNABORTED, ended.unwrap_or(Cause::Rule)));
+                let (errno, cause) =
+                    error.unwrap_or((Errno::ECONNABORTED, ended.map_or(Cause::Rule, |cause| *cause)));
                 Attempt::Done(Err(Failure::Errno(errno, cause)))
             }
             TcpState::Closed => Errno::ECONNABORTED.into(),

@@ -77,7 +77,7 @@ impl Host {
             ) if !shut => None,
             (None, _) => {
                 let by_program = tcp.tcb.is_some() && tcp.ended.is_none();
-                let cause = tcp.ended.clone();
+                let cause = tcp.ended.as_deref().cloned();
                 Some((
                     Errno::EPIPE,
                     cause.unwrap_or(if by_program { Cause::ClosedByProgram } else { Cause::Rule }),

@@ -21,6 +21,7 @@ mod wait;
 use core::net::{IpAddr, SocketAddr};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
+use core::hash::BuildHasherDefault;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -38,6 +39,7 @@ pub(crate) use wait::{Attempt, Pending};
 use crate::call::{CallId, Pid};
 use crate::errno::{Cause, Errno};
 use crate::event::{IfaceId, SocketId};
+use crate::rng::Mixer;
 use crate::snapshot::TcpState;
 use crate::tcp::Tcb;
 use crate::time::Instant;
@@ -87,7 +89,7 @@ pub(crate) enum Body {
     /// An ICMP echo socket.
     Ping(Datagrams),
     Raw(Datagrams),
-    Unix(Unix),
+    Unix(Box<Unix>),
 }
 
 /// Linux's `socket->state`, which outlives the TCP state.
@@ -108,9 +110,9 @@ pub(crate) struct Tcp {
     /// The listener whose queue it stands in.
     pub(crate) waits_at: Option<SocketId>,
     /// Why the connection ended, for calls that come later.
-    pub(crate) ended: Option<Cause>,
+    pub(crate) ended: Option<Box<Cause>>,
     /// An ICMP error that did not end the connection (Linux `sk_err_soft`).
-    pub(crate) soft_error: Option<(Errno, Cause)>,
+    pub(crate) soft_error: Option<Box<(Errno, Cause)>>,
     /// The deadlines of its timers, as last told.
     pub(crate) timers: [Option<Instant>; 8],
 }
@@ -258,7 +260,7 @@ pub(crate) struct Sockets {
     /// Raw sockets, in the order they were made.
     pub(crate) raw: BTreeSet<SocketId>,
     /// Connections by local and remote end. Looked up only, never walked.
-    pub(crate) connections: HashMap<(SocketAddr, SocketAddr), SocketId>,
+    pub(crate) connections: HashMap<(SocketAddr, SocketAddr), SocketId, BuildHasherDefault<Mixer>>,
     /// AF_UNIX names: paths, and abstract ones with a zero first. A path outlives its socket.
     pub(crate) unix_names: BTreeMap<String, SocketId>,
     /// Listeners by port.

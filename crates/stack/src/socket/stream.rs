@@ -368,7 +368,7 @@ impl Host {
             Note::Timer(timer) => self.events.push_back(HostEvent::TimerFired { socket: id, timer }),
             Note::Failed(why) => {
                 let Some(socket) = self.sockets.get_mut(id) else { return };
-                let soft = socket.tcp_mut().and_then(|tcp| tcp.soft_error.take());
+                let soft = socket.tcp_mut().and_then(|tcp| tcp.soft_error.take().map(|soft| *soft));
                 let (errno, cause) = match why {
                     Fail::Refused => (Errno::ECONNREFUSED, Cause::RefusedByPeer { peer }),
                     Fail::Reset { closing: false } => (Errno::ECONNRESET, Cause::ResetByPeer { peer }),
@@ -380,7 +380,7 @@ impl Host {
                 };
                 socket.error = Some((errno, cause.clone()));
                 if let Some(tcp) = socket.tcp_mut() {
-                    tcp.ended = Some(cause);
+                    tcp.ended = Some(Box::new(cause));
                 }
             }
         }
@@ -472,14 +472,14 @@ impl Host {
         let connecting = matches!(tcp.state(), TcpState::SynSent | TcpState::SynReceived);
         if !connecting {
             // RFC 1122 4.2.3.9: only a hint, the connection may recover.
-            tcp.soft_error = Some(error.clone());
+            tcp.soft_error = Some(Box::new(error.clone()));
             if socket.options.ip.recverr(peer.is_ipv6()) {
                 socket.error = Some(error);
                 self.wake(id);
             }
             return;
         }
-        tcp.ended = Some(error.1.clone());
+        tcp.ended = Some(Box::new(error.1.clone()));
         if let Some(tcb) = &mut tcp.tcb {
             tcb.give_up();
         }

@@ -103,7 +103,7 @@ impl Host {
             return Err(Errno::EMFILE.into());
         }
         let unix = Unix { was_connected: true, peer_pid: Some(pid), ..Unix::default() };
-        let make = || Socket::new(AF_UNIX, kind, 0, Body::Unix(unix.clone()));
+        let make = || Socket::new(AF_UNIX, kind, 0, Body::Unix(Box::new(unix.clone())));
         let (a, b) = (self.sockets.insert(make()), self.sockets.insert(make()));
         self.set_unix_peer(a, Some(b));
         self.set_unix_peer(b, Some(a));

@@ -135,7 +135,7 @@ impl Host {
             peer_pid: Some(pending.pid),
             ..Unix::default()
         };
-        let child = self.sockets.insert(Socket::new(AF_UNIX, kind, 0, Body::Unix(child)));
+        let child = self.sockets.insert(Socket::new(AF_UNIX, kind, 0, Body::Unix(Box::new(child))));
         if let Some(listener) = self.unix_mut(other).and_then(|unix| unix.listener.as_mut()) {
             listener.queue.push_back(child);
         }

@@ -126,30 +126,35 @@ impl RecvQueue {
     }
 }
 
-/// Pieces of the stream beyond a hole (RFC 9293 3.10.7.4: "held for processing later").
+/// Pieces of the stream beyond a hole (RFC 9293 3.10.7.4: "held for processing later"). Most connections have none.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct OutOfOrder {
+    held: Option<Box<Held>>,
+    /// Where the peer's FIN stands, once it is known.
+    pub(crate) fin: Option<Seq>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Held {
     /// Pieces in order, not overlapping.
     pieces: VecDeque<(Seq, Bytes)>,
     len: usize,
-    /// Where the peer's FIN stands, once it is known.
-    pub(crate) fin: Option<Seq>,
     /// Contiguous ranges, the one that changed last first: the order of SACK blocks (RFC 2018 4).
     ranges: Vec<(Seq, Seq)>,
 }
 
 impl OutOfOrder {
     pub(crate) fn is_empty(&self) -> bool {
-        self.pieces.is_empty()
+        self.held.as_ref().is_none_or(|held| held.pieces.is_empty())
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.len
+        self.held.as_ref().map_or(0, |held| held.len)
     }
 
     /// The ranges held, the newest first.
     pub(crate) fn ranges(&self) -> &[(Seq, Seq)] {
-        &self.ranges
+        self.held.as_ref().map_or(&[], |held| &held.ranges)
     }
 
     /// Keeps what of `data` is not held yet. Returns the first part that was, for a D-SACK (RFC 2883).
@@ -157,6 +162,26 @@ impl OutOfOrder {
         if data.is_empty() {
             return None;
         }
+        self.held.get_or_insert_default().insert(seq, data)
+    }
+
+    /// Takes the pieces that follow on `rcv_nxt` without a hole.
+    pub(crate) fn take_contiguous(&mut self, rcv_nxt: Seq, into: &mut RecvQueue) -> Seq {
+        let Some(held) = &mut self.held else { return rcv_nxt };
+        let rcv_nxt = held.take_contiguous(rcv_nxt, into);
+        if held.pieces.is_empty() && held.ranges.is_empty() {
+            self.held = None;
+        }
+        rcv_nxt
+    }
+
+    pub(crate) fn clear(&mut self) {
+        *self = OutOfOrder::default();
+    }
+}
+
+impl Held {
+    fn insert(&mut self, seq: Seq, data: Bytes) -> Option<(Seq, Seq)> {
         let (first, end) = (seq, seq + data.len() as u32);
         let mut duplicate = None;
         let mut at = seq;
@@ -196,8 +221,7 @@ impl OutOfOrder {
         self.ranges.insert(0, (left, right));
     }
 
-    /// Takes the pieces that follow on `rcv_nxt` without a hole.
-    pub(crate) fn take_contiguous(&mut self, mut rcv_nxt: Seq, into: &mut RecvQueue) -> Seq {
+    fn take_contiguous(&mut self, mut rcv_nxt: Seq, into: &mut RecvQueue) -> Seq {
         while let Some((seq, data)) = self.pieces.front() {
             if seq.gt(rcv_nxt) {
                 break;
@@ -213,9 +237,5 @@ impl OutOfOrder {
         }
         self.ranges.retain(|(_, right)| right.gt(rcv_nxt));
         rcv_nxt
-    }
-
-    pub(crate) fn clear(&mut self) {
-        *self = OutOfOrder::default();
     }
 }

@@ -304,6 +304,8 @@ impl Tcb {
         }
         if self.board.list.is_empty() {
             self.board.highest_sack = None;
+            // A connection that rests needs no room for what is in flight.
+            self.board.list = VecDeque::new();
         }
         ack.reneged = self.board.list.front().is_some_and(|first| first.sacked);
         if ack.segments > 0 && self.sack_ok && reordered.lt(prior_highest) {
