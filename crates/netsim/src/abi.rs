@@ -77,14 +77,17 @@ use core::net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use core::time::Duration;
 
 use bytes::Bytes;
-use socketlab_stack::{Call, Control, Failure, Fd, Instant, Pid, Ret, SockAddr};
+use socketlab_stack::{Call, Control, Fd, Pid, SockAddr};
 use thiserror::Error;
 
-use crate::marshal::{self, Reader, Value};
+use crate::marshal::{Reader, Value};
 use crate::python;
 use crate::record::Stream;
 
+mod reply;
 mod show;
+
+pub(crate) use reply::{Reply, Shape, value_of_address};
 
 /// A message that is not what the table above says.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -150,113 +153,6 @@ pub(crate) enum Request {
     Exit {
         status: i32,
     },
-}
-
-/// Calls with the same answer from the stack may want it written in different ways.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Shape {
-    Plain,
-    RecvFrom,
-    IntOption,
-}
-
-/// The answer to a call.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Reply {
-    pub(crate) error: Option<&'static str>,
-    pub(crate) value: Value,
-}
-
-impl Reply {
-    pub(crate) const fn ok(value: Value) -> Self {
-        Reply { error: None, value }
-    }
-
-    pub(crate) const fn error(name: &'static str) -> Self {
-        Reply { error: Some(name), value: Value::None }
-    }
-
-    /// The answer of the stack.
-    pub(crate) fn of(result: &Result<Ret, Failure>, shape: Shape) -> Self {
-        match result {
-            Ok(ret) => Reply::ok(value_of(ret, shape)),
-            Err(Failure::Errno(errno, _)) => Reply::error(errno.name()),
-            Err(Failure::TimedOut) => Reply::error("timeout"),
-        }
-    }
-
-    /// The bytes for thread `tid`, and the signals it is to hear of.
-    pub(crate) fn encode(self, tid: u32, now: Instant, signals: &[i32]) -> Vec<u8> {
-        let error = self.error.map_or(Value::None, |name| Value::Str(name.to_owned()));
-        let now = Value::Int(i64::try_from(now.as_nanos()).unwrap_or(i64::MAX));
-        let mut out = tid.to_le_bytes().to_vec();
-        let mut items = vec![error, self.value, now];
-        if !signals.is_empty() {
-            items.push(Value::List(signals.iter().map(|n| Value::Int(i64::from(*n))).collect()));
-        }
-        marshal::write(&mut out, &Value::Tuple(items));
-        out
-    }
-}
-
-fn value_of(ret: &Ret, shape: Shape) -> Value {
-    let fd = |fd: &Fd| Value::Int(i64::from(fd.0));
-    match ret {
-        Ret::Unit => Value::None,
-        Ret::Fd(a) => fd(a),
-        Ret::Pair(a, b) => Value::Tuple(vec![fd(a), fd(b)]),
-        Ret::Accepted(a, peer) => Value::Tuple(vec![fd(a), value_of_address(peer)]),
-        Ret::Len(n) => Value::Int(*n as i64),
-        Ret::Data(data, from, flags) if shape == Shape::RecvFrom => Value::Tuple(vec![
-            Value::Bytes(data.to_vec()),
-            from.as_ref().map_or(Value::None, value_of_address),
-            Value::Int(i64::from(*flags)),
-        ]),
-        Ret::Data(data, ..) => Value::Bytes(data.to_vec()),
-        Ret::Message { data, from, flags, control } => Value::Tuple(vec![
-            Value::Bytes(data.to_vec()),
-            Value::List(control.iter().map(value_of_control).collect()),
-            Value::Int(i64::from(*flags)),
-            from.as_ref().map_or(Value::None, value_of_address),
-        ]),
-        Ret::Addr(addr) => value_of_address(addr),
-        Ret::Opt(bytes) if shape == Shape::IntOption => {
-            let mut octets = [0; 4];
-            octets.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
-            Value::Int(i64::from(i32::from_le_bytes(octets)))
-        }
-        Ret::Opt(bytes) => Value::Bytes(bytes.to_vec()),
-        Ret::Ready(ready) => Value::List(
-            ready
-                .iter()
-                .map(|(a, events)| Value::Tuple(vec![fd(a), Value::Int(i64::from(*events))]))
-                .collect(),
-        ),
-        Ret::Info(a, b, c) => Value::Tuple([*a, *b, *c].map(|n| Value::Int(i64::from(n))).to_vec()),
-    }
-}
-
-fn value_of_control(control: &Control) -> Value {
-    let number = |n: i32| Value::Int(i64::from(n));
-    Value::Tuple(vec![number(control.level), number(control.kind), Value::Bytes(control.data.to_vec())])
-}
-
-/// An address as Python's `socket` writes it.
-pub(crate) fn value_of_address(addr: &SockAddr) -> Value {
-    match addr {
-        SockAddr::Ip(SocketAddr::V4(a)) => {
-            Value::Tuple(vec![Value::Str(a.ip().to_string()), Value::Int(i64::from(a.port()))])
-        }
-        SockAddr::Ip(SocketAddr::V6(a)) => Value::Tuple(vec![
-            Value::Str(a.ip().to_string()),
-            Value::Int(i64::from(a.port())),
-            Value::Int(i64::from(a.flowinfo())),
-            Value::Int(i64::from(a.scope_id())),
-        ]),
-        // An abstract name is octets to Python.
-        SockAddr::Unix(path) if path.starts_with('\0') => Value::Bytes(path.as_bytes().to_vec()),
-        SockAddr::Unix(path) => Value::Str(path.clone()),
-    }
 }
 
 const MORE: u8 = 1;
