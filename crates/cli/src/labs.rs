@@ -1,4 +1,5 @@
-//! `socketlab labs` and `socketlab new`: the labs that ship with socketlab, and one to begin with.
+//! `socketlab labs`, `socketlab new` and `socketlab lab schema`: the labs that ship with socketlab, one to begin with,
+//! and what editors know a lab file by.
 
 use std::fs;
 use std::io::Write as _;
@@ -6,7 +7,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
-use clap::Args;
+use clap::{Args, Subcommand};
 
 /// The flags of `socketlab new`.
 #[derive(Args, Debug)]
@@ -15,9 +16,26 @@ pub(crate) struct NewOptions {
     folder: PathBuf,
 }
 
+/// What there is to know of lab files.
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub(crate) enum LabCommand {
+    /// Print the JSON schema of lab.toml, for editors that complete and check it
+    Schema,
+}
+
+/// A test of the `lab` crate keeps it equal to what the reader knows.
+const SCHEMA: &str = include_str!("../../../docs/lab.schema.json");
 const LAB: &str = include_str!("../new/lab.toml");
 const SERVER: &str = include_str!("../new/server.py");
 const CLIENT: &str = include_str!("../new/client.py");
+
+/// Prints what was asked for.
+pub(crate) fn tell(command: LabCommand) -> Result<ExitCode> {
+    match command {
+        LabCommand::Schema => std::io::stdout().lock().write_all(SCHEMA.as_bytes())?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
 
 /// Prints name and title of each shipped lab.
 pub(crate) fn list() -> Result<ExitCode> {

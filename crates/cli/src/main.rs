@@ -4,6 +4,7 @@
 //! socketlab run LAB      a lab's programs in this machine's Python, in virtual time        run
 //! socketlab labs         the labs that ship with it                                        labs
 //! socketlab new DIR      a lab to begin with                                               labs
+//! socketlab lab schema   the lab file's JSON schema, for editors                          labs
 //! socketlab packetdrill  TCP scripts against our stack                                    packetdrill
 //! socketlab serve        the page and the relay                                            socketlab-server
 //! ```
@@ -37,6 +38,9 @@ enum Command {
     Labs,
     /// Write a lab to begin with
     New(labs::NewOptions),
+    /// About the lab file
+    #[command(subcommand)]
+    Lab(labs::LabCommand),
     /// Run TCP scripts in packetdrill's language against our stack
     Packetdrill(packetdrill::PacketdrillOptions),
     /// Serve the page, and carry its connections to real servers
@@ -47,6 +51,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Run(options) => run::run(&options),
         Command::Labs => labs::list(),
+        Command::Lab(command) => labs::tell(command),
         Command::New(options) => labs::create(&options),
         Command::Packetdrill(options) => packetdrill::packetdrill(&options),
         Command::Serve(options) => serve(*options),

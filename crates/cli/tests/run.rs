@@ -409,9 +409,39 @@ fn a_deadlock_names_what_waits_where() {
     let places: Vec<_> = deadlock.iter().map(|w| (text(&w["host"]), text(&w["where"]))).collect();
     assert_eq!(places, [("a", "a.py:4"), ("b", "b.py:3")]);
     assert!(text(&deadlock[0]["call"]).starts_with("recv("), "{deadlock:?}");
+    let wanted: Vec<_> = deadlock.iter().map(|w| text(&w["waits_for"])).collect();
+    assert!(wanted[0].starts_with("octets from 10.0.0.2:"), "{wanted:?}");
+    assert_eq!(wanted[1], "octets from 10.0.0.1:7");
+    assert!(deadlock[1]["since_ns"].as_u64().is_some_and(|at| at > 10_000_000), "{deadlock:?}");
     let output = socketlab(&["run", &lab]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("a waits in recv("), "{output:?}");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        said.contains("  a waits in recv(") && said.contains("at b.py:3 for octets from 10.0.0.1:7"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_deadlock_says_what_each_call_waits_for() {
+    for (program, wanted) in [
+        ("import socket\nsocket.create_server(('', 7)).accept()\n", "a connection to 0.0.0.0:7"),
+        (
+            "import socket\ns = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\ns.bind(('', 9))\ns.recv(1)\n",
+            "a datagram to 0.0.0.0:9",
+        ),
+        (
+            "import threading\nlock = threading.Lock()\nlock.acquire()\nlock.acquire()\n",
+            "a lock or another thread",
+        ),
+        (
+            "import select, socket\nselect.select([socket.create_server(('', 7))], [], [])\n",
+            "something on one of its descriptors",
+        ),
+    ] {
+        let report = report(&[&alone(program).path().display().to_string()]);
+        assert_eq!(text(&report["deadlock"][0]["waits_for"]), wanted, "{report}");
+    }
 }
 
 #[test]
@@ -539,6 +569,9 @@ fn a_new_lab_runs() {
     let report = report(&[&lab]);
     assert_eq!(report["programs"][1]["stdout"], "got hej\n");
     assert_eq!(socketlab(&["new", &lab]).status.code(), Some(2), "nothing is overwritten");
+    let schema = socketlab(&["lab", "schema"]);
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/lab.schema.json");
+    assert_eq!(schema.stdout, fs::read(file).expect("is there"), "the schema as editors want it");
     let listed = socketlab(&["labs"]);
     assert!(String::from_utf8_lossy(&listed.stdout).starts_with("sensors "));
 }

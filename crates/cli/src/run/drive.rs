@@ -14,6 +14,7 @@ use socketlab_stack::{CallId, Instant, Pid};
 
 use super::RunOptions;
 use super::console::Console;
+use super::deadlock::Waiting;
 use super::far::{FarSide, News};
 use super::live::{Events, Live};
 use super::process::{Door, Heard, Process};
@@ -53,16 +54,6 @@ pub(crate) enum Ending {
     Timeout,
     /// All wait, and nothing will wake one.
     Deadlock(Vec<Waiting>),
-}
-
-/// A call that is not answered.
-#[derive(Clone, Debug)]
-pub(crate) struct Waiting {
-    pub(crate) program: usize,
-    pub(crate) thread: u32,
-    pub(crate) name: &'static str,
-    pub(crate) args: String,
-    pub(crate) place: String,
 }
 
 struct Run<'a> {
@@ -187,12 +178,24 @@ impl Run<'_> {
                     }
                     if let Rest::Deadlock(calls) = self.world.rest() {
                         let waiting = calls.iter().filter_map(|call| self.calls.get(call).cloned());
-                        self.end.ending = Ending::Deadlock(waiting.collect());
+                        self.end.ending = Ending::Deadlock(self.explained(waiting.collect()));
                     }
                     return Ok(());
                 }
             }
         }
+    }
+
+    /// What each of these calls waits for, in the order of programs and threads.
+    fn explained(&self, mut waiting: Vec<Waiting>) -> Vec<Waiting> {
+        let sockets = self.events.ingest.sockets(self.world.now(), &self.world.snapshot());
+        for call in &mut waiting {
+            let host = self.world.programs().get(call.program).map(|program| program.host.as_str());
+            let nodes = &self.events.topology.nodes;
+            call.explain(nodes.iter().position(|node| Some(node.name.as_str()) == host), &sockets);
+        }
+        waiting.sort_by_key(|call| (call.program, call.thread));
+        waiting
     }
 
     /// Ties the lab's clock to the wall clock when a real connection opens, and unties it when the last one is gone.
@@ -435,10 +438,20 @@ impl Run<'_> {
                     }
                     self.processes.remove(pid);
                 }
-                RecordKind::CallEntered { call, pid, tid, name, args, place, .. } => {
+                RecordKind::CallEntered { call, pid, tid, name, args, place, socket } => {
                     if let Some(&program) = self.programs.get(pid) {
                         let (args, place) = (args.clone(), place.clone());
-                        self.calls.insert(*call, Waiting { program, thread: *tid, name, args, place });
+                        let waiting = Waiting {
+                            program,
+                            thread: *tid,
+                            name,
+                            args,
+                            place,
+                            socket: *socket,
+                            since: record.at,
+                            waits_for: String::new(),
+                        };
+                        self.calls.insert(*call, waiting);
                     }
                 }
                 RecordKind::CallReturned { call, .. } => {

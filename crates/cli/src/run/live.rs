@@ -29,8 +29,8 @@ pub(crate) enum View {
 
 /// Events of the views, made from records.
 pub(crate) struct Events {
-    ingest: Ingest,
-    topology: TopologyView,
+    pub(super) ingest: Ingest,
+    pub(super) topology: TopologyView,
     programs: Vec<ProgramInfo>,
 }
 

@@ -5,6 +5,7 @@
 //! python   the machine's Python, and the shim it needs
 //! process  one program as a child process, its messages over a socket
 //! drive    the loop between the processes and the world
+//! deadlock what waits for what
 //! far      the far side of a lab's gateway:
 //! gateway  ... this machine's own sockets
 //! relay    ... or a relay's
@@ -17,6 +18,7 @@
 //! ```
 
 mod console;
+mod deadlock;
 mod drive;
 mod far;
 mod gateway;

@@ -4,7 +4,8 @@ use serde::Serialize;
 use socketlab_netsim::{ExitStatus, World};
 
 use super::console::Console;
-use super::drive::{End, Ending, Waiting};
+use super::deadlock::Waiting;
+use super::drive::{End, Ending};
 
 /// The run, as `--json` prints it.
 #[derive(Debug, Serialize)]
@@ -48,6 +49,10 @@ struct WaitingReport {
     /// The line that made it: `server.py:7`.
     #[serde(rename = "where")]
     place: String,
+    /// In words: `octets from 10.0.0.2:7`.
+    waits_for: String,
+    /// When it made the call, in virtual time.
+    since_ns: u64,
 }
 
 impl Report {
@@ -91,11 +96,11 @@ impl Report {
             sentences.push("every program waits, and nothing is on its way that could wake one:".to_owned());
             for w in waiting {
                 let place = if w.place.is_empty() { w.file.clone() } else { w.place.clone() };
-                let what = match w.call.starts_with("park(") {
-                    true => "for a lock or another thread".to_owned(),
-                    false => format!("in {}", w.call),
+                let call = match w.call.starts_with("park(") {
+                    true => String::new(),
+                    false => format!("in {} ", w.call),
                 };
-                sentences.push(format!("  {} waits {what} at {place}", w.host));
+                sentences.push(format!("  {} waits {call}at {place} for {}", w.host, w.waits_for));
             }
             return sentences;
         }
@@ -127,5 +132,7 @@ fn waiting_report(world: &World, waiting: &Waiting) -> WaitingReport {
         thread: waiting.thread,
         call: format!("{}({})", waiting.name, waiting.args),
         place: waiting.place.clone(),
+        waits_for: waiting.waits_for.clone(),
+        since_ns: waiting.since.as_nanos(),
     }
 }
