@@ -20,6 +20,7 @@ pub(crate) const SO_REUSEADDR: i32 = 2;
 /// What happens to a frame on the link: when each copy of it arrives.
 pub(crate) type Fate = Vec<Duration>;
 type Rule = Box<dyn FnMut(usize, &Bytes) -> Option<Fate>>;
+type Damage = Box<dyn FnMut(Bytes) -> Bytes>;
 
 pub(crate) struct Net {
     pub(crate) now: Instant,
@@ -29,6 +30,7 @@ pub(crate) struct Net {
     next_frame: u64,
     next_call: u64,
     rule: Rule,
+    damage: Damage,
     /// Every frame put on the link: when, by whom.
     pub(crate) log: Vec<(Instant, usize, Bytes)>,
     answers: BTreeMap<CallId, Result<Ret, Failure>>,
@@ -95,6 +97,7 @@ impl Net {
             next_frame: 0,
             next_call: 1,
             rule: Box::new(|_, _| None),
+            damage: Box::new(|frame| frame),
             log: Vec::new(),
             answers: BTreeMap::new(),
             events: Vec::new(),
@@ -112,6 +115,11 @@ impl Net {
     /// From now on, the rule decides about frames: `None` is the ordinary delay.
     pub(crate) fn rule(&mut self, rule: impl FnMut(usize, &Bytes) -> Option<Fate> + 'static) {
         self.rule = Box::new(rule);
+    }
+
+    /// From now on, each copy of a frame arrives as this makes it.
+    pub(crate) fn damage(&mut self, damage: impl FnMut(Bytes) -> Bytes + 'static) {
+        self.damage = Box::new(damage);
     }
 
     /// Puts the frames a host has made on the link, and collects answers and events.
@@ -134,7 +142,8 @@ impl Net {
     fn inject_after(&mut self, from: usize, frame: Bytes, delay: Duration) {
         for to in (0..self.hosts.len()).filter(|to| *to != from) {
             self.next_frame += 1;
-            self.queue.insert((self.now + delay, self.next_frame), (to, frame.clone()));
+            let arrives = (self.damage)(frame.clone());
+            self.queue.insert((self.now + delay, self.next_frame), (to, arrives));
         }
     }
 
