@@ -6,8 +6,8 @@ use socketlab_stack::{Call, Ret, TcpState};
 use crate::transfer::{Asks, connection};
 use crate::wire::{CUT, Family, Lab, To, pattern};
 
-/// More than any buffer takes at the beginning.
-const LEN: usize = 12_000_000;
+/// More than the buffers of both sides take while nobody reads.
+const LEN: usize = 3_000_000;
 /// `SOL_SOCKET`, `SO_KEEPALIVE`; then `TCP_KEEPIDLE`, `TCP_KEEPINTVL`, `TCP_KEEPCNT`.
 const KEEPALIVE: [(i32, i32, i32); 4] = [(1, 9, 1), (6, 4, 1), (6, 5, 1), (6, 6, 2)];
 
