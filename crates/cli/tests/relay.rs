@@ -169,6 +169,7 @@ fn without_a_relay_it_is_said_how_to_start_one() {
     assert!(printed.starts_with("[Errno 1"), "{printed}");
     assert!(said.contains("cannot reach the relay") && said.contains("`socketlab serve`"), "{said}");
     assert_eq!(said.matches("cannot reach").count(), 1, "{said}");
+    assert!(!said.contains("  "), "{said}");
 }
 
 const PUBLISHED: &str = "version = 1\n[[host]]\nname = \"server\"\n[[gateway]]\nname = \"internet\"\n\

@@ -292,9 +292,7 @@ fn why_not(address: &RelayAddress, error: Error) -> String {
             let said = String::from_utf8_lossy(&body);
             let words: String = said.trim().chars().take(MOST_WORDS).collect();
             match status {
-                StatusCode::UNAUTHORIZED if address.code.is_none() => format!(
-                    "the relay {url} wants a class code: add #token=CODE to the address in --relay (in quotes), or                      give the link that `socketlab serve` prints"
-                ),
+                StatusCode::UNAUTHORIZED if address.code.is_none() => wants_code(url),
                 StatusCode::UNAUTHORIZED => {
                     format!("the relay {url} does not know this class code: ask whoever runs it")
                 }
@@ -303,8 +301,13 @@ fn why_not(address: &RelayAddress, error: Error) -> String {
                 _ => format!("the relay {url} refuses: {words}"),
             }
         }
+        Error::Io(error) if error.kind() == std::io::ErrorKind::InvalidData => format!(
+            "the relay {url} has a certificate that this machine does not trust ({error}): one that it made itself \
+             is not enough here; ask for a certificate with a name, or add the relay's to this machine's"
+        ),
         Error::Io(error) => format!(
-            "cannot reach the relay {url}: {error}; start one with `socketlab serve`, or leave --relay out and use              this machine's own sockets (--allow)"
+            "cannot reach the relay {url}: {error}; start one with `socketlab serve`, or leave --relay out and use \
+             this machine's own sockets (--allow)"
         ),
         error => format!("no WebSocket with {url}: {error}"),
     }
