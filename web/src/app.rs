@@ -12,6 +12,7 @@ use crate::components::editor::Editor;
 use crate::components::header::Header;
 use crate::components::help::Help;
 use crate::components::icon::{Glyph, Icon};
+use crate::components::lan::LanDialog;
 use crate::components::lesson::Lesson;
 use crate::components::net::Net;
 use crate::components::timeline::TimelinePanel;
@@ -86,6 +87,7 @@ pub fn Shell() -> impl IntoView {
             <PaneBar />
         </div>
         <Help open=help />
+        <LanDialog />
     }
 }
 

@@ -137,6 +137,21 @@ pub fn keep_setting(name: &str, value: &str) {
     }
 }
 
+/// A secret of this tab's, the same again after a reload: who comes back with it gets its place in a shared LAN back.
+pub fn tab_secret() -> String {
+    let storage = window().session_storage().ok().flatten();
+    let kept = storage.as_ref().and_then(|storage| storage.get_item("socketlab.tab").ok().flatten());
+    kept.unwrap_or_else(|| {
+        // 53 random bits from each call.
+        let part = || format!("{:013x}", (js_sys::Math::random() * 9_007_199_254_740_992.0) as u64);
+        let secret = format!("{}{}", part(), part());
+        if let Some(storage) = storage {
+            let _forbidden = storage.set_item("socketlab.tab", &secret);
+        }
+        secret
+    })
+}
+
 /// Does the person want less motion?
 pub fn reduced_motion() -> bool {
     window()

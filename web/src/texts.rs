@@ -30,6 +30,7 @@ macro_rules! locale {
             include_str!(concat!("../locales/", $lang, "/help.ftl")),
             include_str!(concat!("../locales/", $lang, "/inspector.ftl")),
             include_str!(concat!("../locales/", $lang, "/ladder.ftl")),
+            include_str!(concat!("../locales/", $lang, "/lan.ftl")),
             include_str!(concat!("../locales/", $lang, "/lesson.ftl")),
             include_str!(concat!("../locales/", $lang, "/net.ftl")),
             include_str!(concat!("../locales/", $lang, "/packets.ftl")),

@@ -82,6 +82,16 @@ pub const PROBLEM_KEYS: &[(&str, &str)] = &[
         "lab-no-dhcp",
         "nobody in the network of \"{name}\" gives out addresses; add a [[service]] with kind = \"dhcp\"",
     ),
+    ("lab-one-lan", "a lab has one port to a shared LAN, and \"{name}\" is it; remove this one"),
+    (
+        "lab-bad-room",
+        "\"{name}\" cannot be a room; use at most 48 letters (a to z), digits, hyphens and underscores",
+    ),
+    ("lab-lan-dhcp", "in a shared LAN the room gives out the addresses; use DHCP in another network"),
+    (
+        "lab-lan-full",
+        "{hosts} hosts are in the shared LAN, and a member may have {most}; put some behind a router",
+    ),
     ("lab-not-an-end", "\"{value}\" is at no end of this link; write \"{one}\" or \"{other}\""),
     ("lab-not-of-this-service", "a service of kind \"{kind}\" has no \"{name}\"; remove it"),
     ("lab-missing-file", "the program file \"{name}\" is not there; add it beside lab.toml"),

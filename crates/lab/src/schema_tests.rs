@@ -25,6 +25,9 @@ struct LabFile {
     /// Hubs: every frame goes out by all other ports.
     #[schemars(default)]
     hub: Vec<Switch>,
+    /// The port to a shared LAN, in which hosts of several labs meet. One at most; link it to a switch or host.
+    #[schemars(default)]
+    lan: Vec<Lan>,
     /// Cables.
     #[schemars(default)]
     link: Vec<Link>,
@@ -40,6 +43,17 @@ struct LabFile {
     /// Built-in services.
     #[schemars(default)]
     service: Vec<Service>,
+}
+
+/// The port to a shared LAN. Hosts in its network get their addresses from the room once it is joined.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Lan {
+    /// Its name, for links.
+    name: String,
+    /// The room that is offered for joining.
+    #[schemars(regex(pattern = "^[A-Za-z0-9_-]{1,48}$"))]
+    room: Option<String>,
 }
 
 /// A text, or a list of texts.

@@ -23,7 +23,7 @@ fn unknown_fields_name_line_field_and_fix() {
         "colour = \"red\"\n",
         &[
             "lab.toml:1: colour: there is no field \"colour\" here; known are version, title, host, switch, hub, \
-           link, router, gateway, program, service",
+           lan, link, router, gateway, program, service",
         ],
     );
     check(
@@ -397,4 +397,89 @@ fn a_dhcp_server_tells_what_the_lab_knows() {
     assert_eq!(router.services, [("dhcp", 67)]);
     let laptop = world.topology().nodes.iter().find(|node| node.name == "laptop").unwrap();
     assert!(laptop.addresses.is_empty(), "it has to ask: {:?}", laptop.addresses);
+}
+
+/// The addresses that a room gives its third member.
+fn third_member() -> Vec<crate::RoomAddress> {
+    let host = |n: u8| crate::RoomAddress {
+        mac: socketlab_stack::MacAddr([2, 0x53, 0x4c, 0, 3, n]),
+        addresses: vec![socketlab_stack::IpCidr { address: [10, 77, 3, n].into(), prefix_len: 16 }],
+    };
+    (1..=254).map(host).collect()
+}
+
+const SHARED: &str = r#"
+[[host]]
+name = "server"
+address = "10.0.0.80/24"
+[[host]]
+name = "inner"
+[[router]]
+name = "r"
+[[switch]]
+name = "sw"
+[[lan]]
+name = "class"
+room = "7b"
+[[link]]
+between = ["server", "sw"]
+[[link]]
+between = ["r", "sw"]
+[[link]]
+between = ["r", "inner"]
+[[link]]
+between = ["sw", "class"]
+[[service]]
+host = "server"
+kind = "dns"
+names = { "www.lab" = "10.0.0.80" }
+"#;
+
+#[test]
+fn a_room_gives_the_addresses_of_the_network_that_leads_to_it() {
+    let alone = Lab::parse(SHARED).unwrap();
+    assert_eq!(alone.lan(), Some(Some("7b")));
+    let addresses = |lab: &Lab, name: &str| -> Vec<String> {
+        let topology = lab.topology();
+        let node = topology.nodes.iter().find(|node| node.name == name).unwrap();
+        node.addresses.iter().filter(|a| a.is_ipv4()).map(ToString::to_string).collect()
+    };
+    assert_eq!(addresses(&alone, "server"), ["10.0.0.80"]);
+    assert_eq!(addresses(&alone, "class"), [""; 0], "the port is no host");
+    let shared = Lab::parse_in(SHARED, &third_member()).unwrap();
+    assert_eq!(addresses(&shared, "server"), ["10.77.3.1"]);
+    assert_eq!(addresses(&shared, "r"), ["10.77.3.2", "10.0.1.2"], "only the link to the room is moved");
+    assert_eq!(addresses(&shared, "inner"), addresses(&alone, "inner"));
+}
+
+#[test]
+fn a_lab_without_a_port_to_a_shared_lan_gets_one() {
+    for shipped in library() {
+        let lab = Lab::parse(shipped.toml).unwrap();
+        let text = lab.with_lan(shipped.toml);
+        let joined = Lab::parse_in(&text, &third_member());
+        let joined = joined.unwrap_or_else(|problems| panic!("{}: {problems:?}", shipped.name));
+        assert!(joined.lan().is_some(), "{}", shipped.name);
+        let moved =
+            joined.topology().nodes.iter().any(|node| node.addresses.contains(&[10, 77, 3, 1].into()));
+        assert!(moved, "{}: no host is in the room", shipped.name);
+    }
+}
+
+#[test]
+fn what_cannot_be_shared_is_told() {
+    check(
+        "[[host]]\nname = \"a\"\n[[lan]]\nname = \"x\"\nroom = \"7 b\"\n[[lan]]\nname = \"y\"\n",
+        &[
+            "lab.toml:5: lan[0].room: \"7 b\" cannot be a room; use at most 48 letters (a to z), digits, hyphens and \
+             underscores",
+            "lab.toml:6: lan[1]: a lab has one port to a shared LAN, and \"x\" is it; remove this one",
+        ],
+    );
+    check(
+        "[[host]]\nname = \"a\"\n[[service]]\nhost = \"a\"\nkind = \"dhcp\"\n[[lan]]\nname = \"x\"\n",
+        &[
+            "lab.toml:3: service[0]: in a shared LAN the room gives out the addresses; use DHCP in another network",
+        ],
+    );
 }

@@ -173,6 +173,11 @@ impl WorldBuilder {
         self.node(name, NodeKind::Hub)
     }
 
+    /// The port to a shared LAN. A world has one at most; see [`World::handle_lan`].
+    pub fn lan(&mut self, name: &str) -> NodeId {
+        self.node(name, NodeKind::Lan)
+    }
+
     /// A router: it passes packets on.
     pub fn router(&mut self, name: &str) -> NodeId {
         self.node(name, NodeKind::Router)
@@ -228,7 +233,7 @@ impl WorldBuilder {
     fn interface_name(&self, node: NodeId) -> String {
         let taken = self.links.iter().flat_map(|(a, b, _)| [a.node, b.node]).filter(|n| *n == node).count();
         match self.topology.nodes.get(node.0 as usize).map(|n| n.kind) {
-            Some(NodeKind::Switch | NodeKind::Hub) => format!("port{}", taken + 1),
+            Some(NodeKind::Switch | NodeKind::Hub | NodeKind::Lan) => format!("port{}", taken + 1),
             _ => format!("eth{taken}"),
         }
     }

@@ -221,7 +221,7 @@ impl World {
         }
     }
 
-    /// A real connection is open or being opened, or an answer to a datagram is awaited: virtual time must not run
+    /// A real connection is open or being opened, an answer to a datagram is awaited, or a shared LAN is joined: virtual time must not run
     /// ahead of the wall clock.
     pub fn real_time(&self) -> bool {
         self.flows.values().any(|flow| match &flow.kind {
@@ -231,6 +231,7 @@ impl World {
                     || self.somebody_waits_for(flow.client)
             }
         }) || self.awaits_visitors()
+            || self.lan_joined
     }
 
     /// Whether a call sleeps at the UDP socket with this address. Behind a NAT nobody knows whose it is: any call.

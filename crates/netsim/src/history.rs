@@ -16,6 +16,7 @@ use socketlab_stack::{Instant, Pid};
 use crate::abi::AbiError;
 use crate::command::{Command, CommandError};
 use crate::gateway::{FlowId, GatewayEvent};
+use crate::lan::LanEvent;
 use crate::record::Record;
 use crate::world::{Output, Turn, World};
 
@@ -30,6 +31,7 @@ enum Input {
     Interrupt(Pid),
     Typed(Pid, String),
     Gateway(GatewayEvent),
+    Lan(LanEvent),
     Command(Command),
     AdvanceTo(Instant),
 }
@@ -46,6 +48,7 @@ impl Input {
             Input::Interrupt(pid) => world.interrupt(*pid),
             Input::Typed(pid, text) => world.stdin(*pid, text),
             Input::Gateway(event) => world.handle_gateway(event.clone()),
+            Input::Lan(event) => world.handle_lan(event.clone()),
             Input::Command(command) => _ = world.command(command.clone()),
             Input::AdvanceTo(at) => world.advance_to(*at),
         }
@@ -97,7 +100,9 @@ impl History {
         let octets = |input: &Input| match input {
             Input::Message(_, bytes) => bytes.len(),
             Input::Typed(_, text) => text.len(),
-            Input::Gateway(GatewayEvent::Data { bytes, .. }) => bytes.len(),
+            Input::Gateway(GatewayEvent::Data { bytes, .. }) | Input::Lan(LanEvent::Frame(bytes)) => {
+                bytes.len()
+            }
             _ => 0,
         };
         self.log.iter().map(|(_, input)| size_of::<(u64, Input)>() + octets(input)).sum()
@@ -194,6 +199,11 @@ impl History {
     /// See [`World::handle_gateway`].
     pub fn handle_gateway(&mut self, event: GatewayEvent) {
         self.input(Input::Gateway(event.clone()), |world| world.handle_gateway(event));
+    }
+
+    /// See [`World::handle_lan`].
+    pub fn handle_lan(&mut self, event: LanEvent) {
+        self.input(Input::Lan(event.clone()), |world| world.handle_lan(event));
     }
 
     /// See [`World::command`].

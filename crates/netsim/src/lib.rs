@@ -25,6 +25,7 @@ mod command;
 mod flow;
 mod gateway;
 mod history;
+mod lan;
 mod link;
 mod marshal;
 mod names;
@@ -48,6 +49,7 @@ pub use builder::{End, GatewayName, Program, PublishedPort, Stdin, WorldBuilder}
 pub use command::{Change, Command, CommandError, Deed};
 pub use gateway::{FlowId, GatewayEvent, GatewayRequest, PortId};
 pub use history::{History, Position, Rerun};
+pub use lan::LanEvent;
 pub use link::{Chance, LinkParams};
 pub use pcapng::{is_in_capture, pcapng};
 pub use record::{

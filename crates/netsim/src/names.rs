@@ -27,6 +27,8 @@ pub(crate) struct Names {
     gateway: Option<(NodeId, Vec<GatewayName>)>,
     by_name: BTreeMap<String, Ipv4Addr>,
     by_address: BTreeMap<Ipv4Addr, String>,
+    /// Hosts of other members of a shared LAN, in lower case.
+    shared: BTreeMap<String, Vec<IpAddr>>,
 }
 
 /// The answer to a question for a name.
@@ -55,6 +57,7 @@ impl Names {
             gateway,
             by_name: BTreeMap::new(),
             by_address: BTreeMap::new(),
+            shared: BTreeMap::new(),
         }
     }
 
@@ -67,6 +70,11 @@ impl Names {
         if let Some(server) = server {
             self.resolvers.insert(node, server);
         }
+    }
+
+    /// The hosts of the shared LAN are these now.
+    pub(crate) fn share(&mut self, names: Vec<(String, Vec<IpAddr>)>) {
+        self.shared = names.into_iter().map(|(name, addresses)| (name.to_lowercase(), addresses)).collect();
     }
 
     /// The addresses of a host of the lab.
@@ -86,7 +94,7 @@ impl Names {
         if let Ok(address) = name.parse::<IpAddr>() {
             return of_family(&[address], family, "EAI_ADDRFAMILY");
         }
-        let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
+        let name = name.strip_suffix('.').unwrap_or(name).to_lowercase();
         if name == "localhost" {
             let own = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
             return of_family(&own, family, "EAI_NODATA");
@@ -100,6 +108,9 @@ impl Names {
         let addresses = self.of_host(&name);
         if !addresses.is_empty() {
             return of_family(&addresses, family, "EAI_NODATA");
+        }
+        if let Some(addresses) = self.shared.get(&name) {
+            return of_family(addresses, family, "EAI_NODATA");
         }
         if family == AF_INET6
             && !self.by_name.contains_key(&name)
@@ -152,8 +163,13 @@ impl Names {
         });
         match (host, address) {
             (Some((_, name, _)), _) => Some(name.clone()),
-            (None, IpAddr::V4(v4)) => self.by_address.get(&v4).cloned(),
-            (None, IpAddr::V6(_)) => None,
+            (None, address) => {
+                let shared = self.shared.iter().find(|(_, addresses)| addresses.contains(&address));
+                shared.map(|(name, _)| name.clone()).or_else(|| match address {
+                    IpAddr::V4(v4) => self.by_address.get(&v4).cloned(),
+                    IpAddr::V6(_) => None,
+                })
+            }
         }
     }
 

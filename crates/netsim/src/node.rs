@@ -10,7 +10,7 @@ use crate::link::Waiting;
 use crate::queue::{Event, EventKey};
 use crate::record::{FrameId, LinkId, NodeId, PacketId, RecordKind};
 use crate::switch::Switch;
-use crate::world::World;
+use crate::world::{Output, World};
 
 /// A node with its ports: link and side of each, in the order of the lab's links.
 #[derive(Clone, Debug)]
@@ -23,6 +23,8 @@ pub(crate) struct Node {
 #[derive(Clone, Debug)]
 pub(crate) enum Body {
     Switch(Switch),
+    /// The port to a shared LAN: a switch with one port more, the last, that leads outside.
+    Lan(Switch),
     /// Everything goes out by all other ports.
     Hub,
     /// A host or gateway.
@@ -72,6 +74,14 @@ impl World {
         let Some(Node { ports, body }) = self.nodes.get_mut(node.0 as usize) else { return };
         let out: Vec<usize> = match body {
             Body::Switch(switch) => switch.forward(now, ports.len(), port, &bytes).collect(),
+            Body::Lan(switch) => {
+                let outside = ports.len();
+                let out: Vec<usize> = switch.forward(now, outside + 1, port, &bytes).collect();
+                if out.contains(&outside) {
+                    self.outputs.push_back(Output::Lan { bytes: bytes.clone() });
+                }
+                out
+            }
             Body::Hub => (0..ports.len()).filter(|other| *other != port).collect(),
             Body::Host(host) => {
                 let Some(iface) = host.ifaces.get(port).copied() else { return };

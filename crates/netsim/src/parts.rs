@@ -52,6 +52,7 @@ pub(crate) fn assemble(builder: WorldBuilder) -> Parts {
         .map(|(node, number)| {
             let body = match node.kind {
                 NodeKind::Switch => Body::Switch(Switch::default()),
+                NodeKind::Lan => Body::Lan(Switch::default()),
                 NodeKind::Hub => Body::Hub,
                 NodeKind::Host | NodeKind::Router | NodeKind::Gateway => {
                     let host = Host::new(HostConfig {
@@ -134,7 +135,7 @@ pub(crate) fn assemble(builder: WorldBuilder) -> Parts {
         .nodes
         .iter()
         .zip(0u32..)
-        .filter(|(node, _)| !matches!(node.kind, NodeKind::Switch | NodeKind::Hub))
+        .filter(|(node, _)| !matches!(node.kind, NodeKind::Switch | NodeKind::Hub | NodeKind::Lan))
         .map(|(node, id)| (NodeId(id), node.name.clone(), node.addresses.clone()))
         .collect();
     let names = Names::new(hosts, gateway_names.into_iter().next(), resolvers);

@@ -49,7 +49,7 @@ pub fn pcapng(topology: &Topology, records: &[Record]) -> Vec<u8> {
     for (number, link) in (0u32..).zip(&topology.links) {
         for (node, interface) in [(link.ends.0, &link.interfaces.0), (link.ends.1, &link.interfaces.1)] {
             let Some(node_facts) = topology.nodes.get(node.0 as usize) else { continue };
-            if matches!(node_facts.kind, NodeKind::Switch | NodeKind::Hub) {
+            if matches!(node_facts.kind, NodeKind::Switch | NodeKind::Hub | NodeKind::Lan) {
                 continue;
             }
             interfaces.push((number, node));

@@ -44,7 +44,7 @@ impl World {
     /// What a switch has learnt; none: the node is none.
     pub fn switch_table(&self, id: NodeId) -> Option<Vec<SwitchEntry>> {
         match &self.nodes.get(id.0 as usize)?.body {
-            Body::Switch(switch) => Some(switch.table(self.now)),
+            Body::Switch(switch) | Body::Lan(switch) => Some(switch.table(self.now)),
             _ => None,
         }
     }
@@ -63,7 +63,7 @@ impl World {
     pub fn picture(&self) -> WorldSnapshot {
         let nodes = (0u32..).map(NodeId).zip(&self.nodes);
         let switches = nodes.filter_map(|(id, node)| match &node.body {
-            Body::Switch(switch) => Some((id, switch.table(self.now))),
+            Body::Switch(switch) | Body::Lan(switch) => Some((id, switch.table(self.now))),
             _ => None,
         });
         let (links, held) = self.links();

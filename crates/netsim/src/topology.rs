@@ -16,6 +16,8 @@ pub enum NodeKind {
     Hub,
     Router,
     Gateway,
+    /// The port to a shared LAN: hosts of other labs are behind it.
+    Lan,
 }
 
 /// A node.

@@ -3,6 +3,7 @@
 use core::net::SocketAddr;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use bytes::Bytes;
 use socketlab_stack::{CallId, Failure, HostSnapshot, Instant, Pid, Ret};
 
 use crate::abi::AbiError;
@@ -58,6 +59,11 @@ pub enum Output {
     },
     /// Something for the real side of a gateway.
     Gateway(GatewayRequest),
+    /// A frame for the shared LAN, from the destination address on.
+    Lan {
+        /// Its octets.
+        bytes: Bytes,
+    },
 }
 
 /// Whose turn it is.
@@ -82,7 +88,7 @@ pub enum Rest {
     Held,
     /// Some program waits for a line on its standard input.
     Input,
-    /// Some program waits, and a gateway has an open flow: its far side may answer.
+    /// Some program waits, and a gateway has an open flow or a shared LAN is joined: the far side may speak.
     RealWorld,
     /// Only `forever` programs are left, and none was to be stopped with the others.
     Servers,
@@ -134,6 +140,8 @@ pub struct World {
     pub(crate) stop_servers: Option<EventKey>,
     /// Window probes since a program last moved.
     pub(crate) probes_in_vain: u32,
+    /// Other labs' hosts can be heard: see [`World::handle_lan`].
+    pub(crate) lan_joined: bool,
     rest: Rest,
 }
 
@@ -173,6 +181,7 @@ impl World {
             auto_stop: false,
             stop_servers: None,
             probes_in_vain: 0,
+            lan_joined: false,
             rest: Rest::Finished,
         };
         world.start_services();
@@ -278,7 +287,7 @@ impl World {
 
     /// Drops what views have had and the real world has heard; programs still want theirs.
     pub(crate) fn forget_known_news(&mut self) {
-        self.outputs.retain(|output| !matches!(output, Output::Gateway(_)));
+        self.outputs.retain(|output| !matches!(output, Output::Gateway(_) | Output::Lan { .. }));
         self.records.clear();
     }
 

@@ -37,7 +37,7 @@ impl Shell {
             }
             Output::Message { pid, bytes } => self.running[&pid].tell(bytes),
             Output::Kill { pid } => _ = self.running.remove(&pid),
-            Output::Fork { .. } | Output::Interrupt { .. } | Output::Gateway(_) => {}
+            Output::Fork { .. } | Output::Interrupt { .. } | Output::Gateway(_) | Output::Lan { .. } => {}
         }
     }
 

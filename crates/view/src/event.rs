@@ -241,6 +241,8 @@ pub enum NodeKind {
     Hub,
     Router,
     Gateway,
+    /// The port to a shared LAN.
+    Lan,
 }
 
 /// A node of the topology.
@@ -479,6 +481,7 @@ impl From<&Topology> for TopologyView {
                 Kind::Hub => NodeKind::Hub,
                 Kind::Router => NodeKind::Router,
                 Kind::Gateway => NodeKind::Gateway,
+                Kind::Lan => NodeKind::Lan,
             },
             addresses: n.addresses.iter().map(ToString::to_string).collect(),
             programs: n.programs.iter().map(|p| index(*p)).collect(),

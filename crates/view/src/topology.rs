@@ -74,7 +74,7 @@ fn sides(topology: &TopologyView, programs: &[ProgramInfo]) -> Vec<Side> {
         .zip(&topology.nodes)
         .map(|(index, node)| match node.kind {
             NodeKind::Switch | NodeKind::Hub | NodeKind::Router => Side::Middle,
-            NodeKind::Gateway => Side::Gateways,
+            NodeKind::Gateway | NodeKind::Lan => Side::Gateways,
             NodeKind::Host => {
                 let mut own = programs.iter().filter(|p| p.node == index);
                 if serves(&node.name) || own.any(|p| p.forever || serves(&p.file)) {

@@ -30,6 +30,10 @@ lab-bad-place = “{ $value }” is no host, address or network; write “client
 lab-bad-range = “{ $value }” is no range in a network of this host; write it as “10.0.0.100-10.0.0.199”.
 lab-nat-outside = Which link leads outside? Write outside = "{ $example }"; the neighbours are { $names }.
 lab-no-dhcp = Nobody in the network of “{ $name }” gives out addresses; add a [[service]] with kind = "dhcp".
+lab-one-lan = A lab has one port to a shared LAN, and “{ $name }” is it; remove this one.
+lab-bad-room = “{ $name }” cannot be a room; use at most 48 letters (a to z), digits, hyphens and underscores.
+lab-lan-dhcp = In a shared LAN the room gives out the addresses; use DHCP in another network.
+lab-lan-full = { $hosts } hosts are in the shared LAN, and a member may have { $most }; put some behind a router.
 lab-not-an-end = “{ $value }” is at no end of this link; write “{ $one }” or “{ $other }”.
 lab-not-of-this-service = A service of kind “{ $kind }” has no “{ $name }”; remove it.
 lab-missing-file = The program file “{ $name }” is not there; add it beside lab.toml.

@@ -30,6 +30,10 @@ lab-bad-place = ”{ $value }” är ingen värd, adress eller nätverk; skriv �
 lab-bad-range = ”{ $value }” är inget intervall i något av värdens nätverk; skriv det som ”10.0.0.100-10.0.0.199”.
 lab-nat-outside = Vilken länk leder ut? Skriv outside = "{ $example }"; grannarna är { $names }.
 lab-no-dhcp = Ingen i nätverket där ”{ $name }” finns delar ut adresser; lägg till en [[service]] med kind = "dhcp".
+lab-one-lan = Ett labb har en anslutning till ett delat LAN, och det är ”{ $name }”; ta bort den här.
+lab-bad-room = ”{ $name }” kan inte vara ett rum; använd högst 48 bokstäver (a till z), siffror, bindestreck och understreck.
+lab-lan-dhcp = I ett delat LAN delar rummet ut adresserna; använd DHCP i ett annat nät.
+lab-lan-full = { $hosts } värdar är i det delade LAN:et, och en medlem får ha { $most }; ställ några bakom en router.
 lab-not-an-end = ”{ $value }” är inte i någon ände av länken; skriv ”{ $one }” eller ”{ $other }”.
 lab-not-of-this-service = En tjänst av slaget ”{ $kind }” har inget ”{ $name }”; ta bort det.
 lab-missing-file = Programfilen ”{ $name }” finns inte; lägg den bredvid lab.toml.

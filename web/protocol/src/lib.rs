@@ -1,6 +1,11 @@
 //! What the page and the lab worker say to each other: [`Command`] out, [`Update`] in. Travels as postcard bytes in
 //! `postMessage`; both sides are built from the same source.
 
+mod lan;
+
+pub use lan::{
+    LanDeed, LanHost, LanJoin, LanMember, LanNotice, LanPhase, LanPort, LanStream, LanTraffic, LanView,
+};
 use serde::{Deserialize, Serialize};
 use socketlab_view::{Event, LinkState, NodeChange, TopologyView};
 
@@ -97,6 +102,12 @@ pub enum Command {
     CutLink { link: u32, cut: bool },
     /// Does something to a frame that is under way or held.
     Frame { frame: u64, deed: FrameDeed },
+    /// Join a shared LAN; a lab without a port to one gets one. Ends what runs: its hosts get other addresses.
+    JoinLan(LanJoin),
+    /// Leave it.
+    LeaveLan,
+    /// A teacher does something in it.
+    LanDeed(LanDeed),
     /// Ask for the trace as pcapng; answered by [`Update::Pcap`].
     ExportPcap,
 }
@@ -207,6 +218,12 @@ pub enum Update {
     Relay(RelayState),
     /// A sentence of the relay for the person: what it refused and why, which limit bites, its welcome.
     RelaySays(String),
+    /// The lab has a port to a shared LAN: the room that its file names, if it does.
+    LanPort(Option<String>),
+    /// The shared LAN as it is now.
+    Lan(LanView),
+    /// What happened there, for the person.
+    LanSays(LanNotice),
     /// The trace as a pcapng file.
     Pcap(Vec<u8>),
     /// Nothing was started: more programs would run at once than a browser has memory for.

@@ -27,6 +27,7 @@ pub enum Glyph {
     Table,
     Folder,
     Clear,
+    People,
 }
 
 impl Glyph {
@@ -60,6 +61,9 @@ impl Glyph {
             Glyph::Undo => "M6 3 2.8 6.2 6 9.4M3 6.2h6a3.6 3.6 0 0 1 0 7.2H6.5",
             Glyph::Folder => "M2 4.5v8h12v-6.5H7.8L6.3 4.5zM8 8v3M6.6 9.7 8 11l1.4-1.3",
             Glyph::Clear => "M3 4.5h10M6.5 4.5V3h3v1.5M4.5 4.5l.6 8.5h5.8l.6-8.5M6.8 7v3.5M9.2 7v3.5",
+            Glyph::People => {
+                "M6 7.5a2.3 2.3 0 1 0 0-4.6 2.3 2.3 0 0 0 0 4.6zM1.8 13c.3-2.3 2-3.6 4.2-3.6s3.9 1.3 4.2 3.6M10.4 3.2a2.2 2.2 0 0 1 0 4.1M11.8 9.8c1.4.5 2.2 1.6 2.4 3.2"
+            }
             Glyph::Table => "M2.5 3.5h11v9h-11zM2.5 6.5h11M2.5 9.5h11M6.5 3.5v9",
         }
     }

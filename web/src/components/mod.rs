@@ -9,6 +9,7 @@ pub mod help;
 pub mod icon;
 pub mod inspector;
 pub mod ladder;
+pub mod lan;
 pub mod lesson;
 pub mod net;
 pub mod packets;

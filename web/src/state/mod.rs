@@ -10,7 +10,8 @@ pub mod trace;
 // The trait has the name of the worker's message.
 use leptos::prelude::{Update as _, *};
 use socketlab_protocol::{
-    Command, LabProblem, ProgramView, PythonState, RelayState, RunState, Speed, Step, Update,
+    Command, LabProblem, LanNotice, LanView, ProgramView, PythonState, RelayState, RunState, Speed, Step,
+    Update,
 };
 use socketlab_view::history::History;
 use socketlab_view::ladder::LadderFilter;
@@ -211,6 +212,14 @@ pub struct Page {
     pub broken: RwSignal<Option<String>>,
     /// The last run was refused: how many programs may run at once, and how many would have.
     pub too_many: RwSignal<Option<(u32, u32)>>,
+    /// The shared LAN.
+    pub lan: RwSignal<LanView>,
+    /// What happened there and was not put away yet, oldest first.
+    pub lan_says: RwSignal<Vec<LanNotice>>,
+    /// The lab has a port to a shared LAN; the room that it names.
+    pub lan_port: RwSignal<Option<Option<String>>>,
+    /// The shared LAN's dialog is open.
+    pub lan_open: RwSignal<bool>,
     /// How the connection to the relay is.
     pub relay: RwSignal<RelayState>,
     /// What the relay said last, in its own words.
@@ -268,6 +277,10 @@ impl Page {
             python: RwSignal::new(PythonState::NotLoaded),
             broken: RwSignal::new(None),
             too_many: RwSignal::new(None),
+            lan: RwSignal::new(LanView::default()),
+            lan_says: RwSignal::new(Vec::new()),
+            lan_port: RwSignal::new(None),
+            lan_open: RwSignal::new(false),
             relay: RwSignal::new(RelayState::Unused),
             relay_says: RwSignal::new(None),
             selection: RwSignal::new(Selection::default()),
@@ -304,6 +317,7 @@ impl Page {
                 self.run.set(RunState::Fresh);
                 self.cleared.set(0);
                 self.open_link.set(None);
+                self.lan_port.set(None);
                 self.lab.set(lab);
             }
             Update::LabRefused(problems) => {
@@ -342,6 +356,13 @@ impl Page {
             }),
             Update::Links(links) => self.links.set(links),
             Update::Relay(state) => self.relay.set(state),
+            Update::LanPort(room) => self.lan_port.set(Some(room)),
+            Update::Lan(view) => self.lan.set(view),
+            Update::LanSays(notice) => self.lan_says.update(|says| {
+                // The same sentence again takes the place of the old one.
+                says.retain(|old| old.key != notice.key);
+                says.push(notice);
+            }),
             Update::RelaySays(text) => self.relay_says.set(Some(text)),
             Update::Pcap(octets) => {
                 let lab = self.lab_name.get_untracked();

@@ -6,10 +6,13 @@ mod run;
 mod tests;
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::time::Duration;
 
-use socketlab_lab::Lab;
-use socketlab_netsim::{self as netsim, FrameId, GatewayEvent, GatewayRequest, LinkId, Topology};
+use bytes::Bytes;
+use socketlab_lab::{Lab, RoomAddress};
+use socketlab_lan::HostReport;
+use socketlab_netsim::{self as netsim, FrameId, GatewayEvent, GatewayRequest, LanEvent, LinkId, Topology};
 use socketlab_protocol::{Command, FrameDeed, LabProblem, ProgramView, RunState, SourceFile, Speed, Update};
 use socketlab_stack::Pid;
 use socketlab_view::{ProgramInfo, TopologyView, link_params};
@@ -47,6 +50,8 @@ pub enum Job {
     Report(String),
     /// For the relay.
     Gateway(GatewayRequest),
+    /// A frame for the shared LAN.
+    Lan(Bytes),
     /// Every flow through the relay is over: a new world begins.
     HangUp,
 }
@@ -81,6 +86,7 @@ pub enum Wait {
 
 /// A lab that was loaded.
 struct Loaded {
+    toml: String,
     lab: Lab,
     files: Vec<SourceFile>,
     seed: u64,
@@ -97,6 +103,11 @@ pub struct Kernel {
     speed: Speed,
     jobs: VecDeque<Job>,
     updates: VecDeque<Update>,
+    /// The addresses in the shared LAN that was joined.
+    room: Option<Vec<RoomAddress>>,
+    /// What every new world has to know of the shared LAN.
+    lan_joined: bool,
+    lan_names: Vec<(String, Vec<IpAddr>)>,
 }
 
 impl Default for Kernel {
@@ -107,15 +118,18 @@ impl Default for Kernel {
             speed: Speed::Permille(1000),
             jobs: VecDeque::new(),
             updates: VecDeque::new(),
+            room: None,
+            lan_joined: false,
+            lan_names: Vec::new(),
         }
     }
 }
 
 impl Kernel {
-    /// A command of the page. `Boot` is the shell's.
+    /// A command of the page. `Boot` and what is about the shared LAN are the shell's.
     pub fn handle_command(&mut self, wall: Duration, command: Command) {
         match command {
-            Command::Boot { .. } => {}
+            Command::Boot { .. } | Command::JoinLan(_) | Command::LeaveLan | Command::LanDeed(_) => {}
             Command::LoadLab { toml, files, seed } => self.load(wall, &toml, files, seed),
             Command::RunAll { files } => self.run_all(wall, files),
             Command::RunProgram { program, files } => self.run_program(wall, program, files),
@@ -167,6 +181,43 @@ impl Kernel {
         self.in_run(|run, _| run.handle_gateway(wall, event));
     }
 
+    /// News from the shared LAN.
+    pub fn handle_lan(&mut self, wall: Duration, event: LanEvent) {
+        match &event {
+            LanEvent::Joined(joined) => self.lan_joined = *joined,
+            LanEvent::Names(names) => self.lan_names.clone_from(names),
+            LanEvent::Frame(_) | LanEvent::Reset { .. } => {}
+        }
+        self.in_run(|run, _| run.handle_lan(wall, event));
+    }
+
+    /// The hosts in the network that leads to a shared LAN have these addresses from now on; none: the lab's own.
+    /// What runs is ended, because a running host cannot move.
+    pub fn set_room(&mut self, wall: Duration, room: Option<Vec<RoomAddress>>) {
+        if self.room == room {
+            return;
+        }
+        self.room = room;
+        if let Some(Loaded { toml, files, seed, .. }) = self.loaded.take() {
+            self.load(wall, &toml, files, seed);
+        }
+    }
+
+    /// What the others in the shared LAN are told of this lab's hosts there.
+    pub fn report(&self) -> Vec<HostReport> {
+        let room = self.room.as_deref().unwrap_or_default();
+        let known: Vec<IpAddr> =
+            room.iter().flat_map(|host| &host.addresses).map(|cidr| cidr.address).collect();
+        self.run.as_ref().map(|run| run.report(&known)).unwrap_or_default()
+    }
+
+    /// A host by its name.
+    pub fn host(&self, name: &str) -> Option<socketlab_netsim::NodeId> {
+        let nodes = &self.loaded.as_ref()?.topology.nodes;
+        let place = nodes.iter().position(|node| node.name == name)?;
+        Some(socketlab_netsim::NodeId(u32::try_from(place).ok()?))
+    }
+
     /// Does what is due, a little at a time, and says when to come back.
     pub fn pump(&mut self, wall: Duration) -> Wait {
         match &mut self.run {
@@ -204,7 +255,11 @@ impl Kernel {
 
     fn load(&mut self, wall: Duration, toml: &str, files: Vec<SourceFile>, seed: u64) {
         let there = files.iter().map(|file| (file.name.clone(), file.text.clone())).collect();
-        let checked = Lab::parse(toml).and_then(|lab| {
+        let checked = Lab::parse(toml).and_then(|lab| match &self.room {
+            Some(room) => Lab::parse_in(&lab.with_lan(toml), room),
+            None => Ok(lab),
+        });
+        let checked = checked.and_then(|lab| {
             let missing = lab.check_files(&there);
             if missing.is_empty() { Ok(lab) } else { Err(missing) }
         });
@@ -232,8 +287,12 @@ impl Kernel {
             topology: TopologyView::from(&topology),
             programs: listed.collect(),
         });
+        if let Some(room) = lab.lan() {
+            self.updates.push_back(Update::LanPort(room.map(str::to_owned)));
+        }
         let (hop, topology) = (typical_delay(&topology), TopologyView::from(&topology));
-        self.loaded = Some(Loaded { lab, files, seed, topology, programs, hop });
+        let toml = toml.to_owned();
+        self.loaded = Some(Loaded { toml, lab, files, seed, topology, programs, hop });
         self.fresh_run(wall);
     }
 
@@ -282,6 +341,11 @@ impl Kernel {
         self.updates.push_back(Update::RunStarted);
         self.updates.push_back(Update::Run(RunState::Fresh));
         self.run = Some(Run::new(wall, loaded, self.speed));
+        let (joined, names) = (self.lan_joined, self.lan_names.clone());
+        self.in_run(|run, _| {
+            run.handle_lan(wall, LanEvent::Names(names));
+            run.handle_lan(wall, LanEvent::Joined(joined));
+        });
     }
 }
 

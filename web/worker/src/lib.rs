@@ -8,9 +8,10 @@
 //!            python.mjs, uplink
 //! ```
 //!
-//! `kernel` and `pace` know no browser; `shell` has its clock, its messages and its WebSocket.
+//! `kernel`, `lan`, `relay` and `pace` know no browser; `shell` has its clock, its messages and its WebSocket.
 
 pub mod kernel;
+pub mod lan;
 pub mod pace;
 pub mod shell;
 

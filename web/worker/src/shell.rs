@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use js_sys::{Array, BigInt, Uint8Array};
+use socketlab_lan::Outgoing;
+use socketlab_netsim::LanEvent;
 use socketlab_protocol::{Command, PythonState, RelayState, Update};
 use socketlab_stack::Pid;
 use socketlab_uplink::{Link, Relay, RelayJob};
@@ -17,6 +19,7 @@ use wasm_bindgen_futures::spawn_local;
 use web_sys::{BinaryType, CloseEvent, DedicatedWorkerGlobalScope, MessageChannel, MessageEvent, WebSocket};
 
 use crate::kernel::{Job, Kernel, Start, Wait};
+use crate::lan::{Lan, LanJob};
 
 /// Longest time, of the wall clock, between two turns of the event loop.
 const TURN: Duration = Duration::from_millis(8);
@@ -64,6 +67,10 @@ struct Shell {
     kernel: Kernel,
     relay: Relay,
     socket: Option<WebSocket>,
+    lan: Lan,
+    /// The room's WebSocket, and its number: news of an earlier one are passed over.
+    lan_socket: Option<WebSocket>,
+    lan_number: u32,
     base: String,
     relay_url: String,
     python: Python,
@@ -115,6 +122,9 @@ pub fn begin() {
         kernel: Kernel::default(),
         relay: Relay::default(),
         socket: None,
+        lan: Lan::default(),
+        lan_socket: None,
+        lan_number: 0,
         base: String::new(),
         relay_url: String::new(),
         python: Python::NotLoaded,
@@ -151,6 +161,9 @@ impl Shell {
         if self.relay.poll_timeout().is_some_and(|at| at <= self.turn) {
             self.relay.handle_timeout(self.turn);
         }
+        if self.lan.poll_timeout().is_some_and(|at| at <= self.turn) {
+            self.lan.handle_timeout(self.turn);
+        }
         self.drive();
     }
 
@@ -164,6 +177,9 @@ impl Shell {
                     self.post(&Update::Python(PythonState::NoJspi));
                 }
             }
+            Ok(Command::JoinLan(join)) => self.lan.join(self.turn, join),
+            Ok(Command::LeaveLan) => self.lan.leave(),
+            Ok(Command::LanDeed(deed)) => self.lan.command(self.turn, deed),
             Ok(command) => {
                 if matches!(command, Command::RunAll { .. } | Command::RunProgram { .. })
                     && !self.load_python()
@@ -204,6 +220,10 @@ impl Shell {
     fn drive(&mut self) {
         let wait = loop {
             let wait = self.kernel.pump(now());
+            if self.lan.wants_report(now()) {
+                let hosts = self.kernel.report();
+                self.lan.report(now(), hosts);
+            }
             let gateway = self.work_off();
             match wait {
                 Wait::Again if now().saturating_sub(self.turn) < TURN => {}
@@ -221,7 +241,8 @@ impl Shell {
             Wait::Until(at) => Some(at),
             Wait::Again | Wait::News => None,
         };
-        let due = [due, self.kernel.poll_timeout(), self.relay.poll_timeout()].into_iter().flatten().min();
+        let due = [due, self.kernel.poll_timeout(), self.relay.poll_timeout(), self.lan.poll_timeout()];
+        let due = due.into_iter().flatten().min();
         self.set_timer(due);
     }
 
@@ -242,10 +263,11 @@ impl Shell {
                 }
                 Job::Report(text) => error(&text),
                 Job::Gateway(request) => self.relay.handle_request(now(), request),
+                Job::Lan(frame) => self.lan.send_frame(now(), frame),
                 Job::HangUp => self.relay.hang_up(),
             }
         }
-        let mut told = false;
+        let mut told = self.work_off_lan();
         while let Some(job) = self.relay.poll_job() {
             match job {
                 RelayJob::Connect => self.connect(),
@@ -265,6 +287,103 @@ impl Shell {
             }
         }
         told
+    }
+
+    /// `true` if the world has heard something.
+    fn work_off_lan(&mut self) -> bool {
+        let mut told = false;
+        while let Some(job) = self.lan.poll_job() {
+            told = true;
+            let event = match job {
+                LanJob::Connect { room, code } => {
+                    self.connect_lan(&room, code.as_deref());
+                    continue;
+                }
+                LanJob::Close => {
+                    self.lan_number += 1;
+                    if let Some(socket) = self.lan_socket.take() {
+                        let _closed_already = socket.close();
+                    }
+                    continue;
+                }
+                LanJob::Send(message) => {
+                    let socket = self.lan_socket.as_ref();
+                    // It fails only while the socket closes, which is told by an event of its own.
+                    let _closing = socket.map(|socket| match message {
+                        Outgoing::Text(text) => socket.send_with_str(&text),
+                        Outgoing::Frame(frame) => socket.send_with_u8_array(&frame),
+                    });
+                    continue;
+                }
+                LanJob::Move(room) => {
+                    self.kernel.set_room(now(), room);
+                    continue;
+                }
+                LanJob::Show(view) => {
+                    self.post(&Update::Lan(view));
+                    continue;
+                }
+                LanJob::Say(notice) => {
+                    self.post(&Update::LanSays(notice));
+                    continue;
+                }
+                LanJob::Joined(joined) => LanEvent::Joined(joined),
+                LanJob::Names(names) => LanEvent::Names(names),
+                LanJob::Frame(frame) => LanEvent::Frame(frame),
+                LanJob::Reset { host, local, remote } => match self.kernel.host(&host) {
+                    Some(node) => LanEvent::Reset { node, local, remote },
+                    None => continue,
+                },
+            };
+            self.kernel.handle_lan(now(), event);
+        }
+        told
+    }
+
+    fn connect_lan(&mut self, room: &str, code: Option<&str>) {
+        self.lan_number += 1;
+        let number = self.lan_number;
+        // The relay's own address ends in /wisp/; what stands behind it is a class code.
+        let base = self.relay_url.split_once("/wisp/").map_or(self.relay_url.as_str(), |(base, _)| base);
+        let protocols = Array::of1(&"socketlab-lan".into());
+        let kept = self.relay_url.split_once("#token=").map(|(_, code)| code);
+        if let Some(code) = code.or(kept) {
+            protocols.push(&format!("socketlab-token.{code}").into());
+        }
+        let Ok(socket) = WebSocket::new_with_str_sequence(&format!("{base}/lan/{room}"), &protocols) else {
+            self.lan.handle_lost(now(), 0, "");
+            return;
+        };
+        socket.set_binary_type(BinaryType::Arraybuffer);
+        let mine = move |work: &mut dyn FnMut(&mut Shell)| {
+            with(|shell| {
+                if shell.lan_number == number {
+                    shell.turn = now();
+                    work(shell);
+                    shell.drive();
+                }
+            });
+        };
+        let open = Closure::once_into_js(move || mine(&mut |shell| shell.lan.handle_open(shell.turn)));
+        socket.set_onopen(Some(&open.unchecked_into()));
+        let message = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
+            let data = event.data();
+            mine(&mut |shell| match data.as_string() {
+                Some(text) => shell.lan.handle_text(shell.turn, &text),
+                None => {
+                    shell.lan.handle_frame(shell.turn, Bytes::from(Uint8Array::new(&data).to_vec()));
+                }
+            });
+        });
+        socket.set_onmessage(Some(&forever(message)));
+        let close = Closure::once_into_js(move |event: CloseEvent| {
+            mine(&mut |shell| {
+                shell.lan_socket = None;
+                shell.lan.handle_lost(shell.turn, event.code(), &event.reason());
+            });
+        });
+        socket.set_onclose(Some(&close.unchecked_into()));
+        self.lan_socket = Some(socket);
     }
 
     fn post(&self, update: &Update) {

@@ -328,6 +328,8 @@ impl Run<'_> {
             }
             // Nobody presses Ctrl-C for one program here: the command ends with all of them.
             Output::Interrupt { .. } => Ok(()),
+            // Nobody else is on the wire: the command line joins no room.
+            Output::Lan { .. } => Ok(()),
             Output::Gateway(request) => {
                 if let Some(real) = &mut self.real {
                     real.handle(request);

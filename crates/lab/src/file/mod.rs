@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use socketlab_netsim::{Chance, LinkParams};
 use toml::de::DeTable;
 
-pub(crate) use nodes::{FirewallEntry, HostEntry, NatEntry, Role};
+pub(crate) use nodes::{FirewallEntry, HostEntry, LanEntry, NatEntry, Role};
 pub(crate) use services::{Kind, ServiceEntry};
 
 use crate::problem::Problem;
@@ -48,13 +48,15 @@ pub(crate) struct File {
     pub(crate) nodes: Vec<HostEntry>,
     pub(crate) switches: Vec<At<String>>,
     pub(crate) hubs: Vec<At<String>>,
+    /// One at most.
+    pub(crate) lans: Vec<LanEntry>,
     pub(crate) links: Vec<LinkEntry>,
     pub(crate) services: Vec<ServiceEntry>,
     pub(crate) programs: Vec<ProgramEntry>,
 }
 
 pub(crate) const ROOT: &[&str] =
-    &["version", "title", "host", "switch", "hub", "link", "router", "gateway", "program", "service"];
+    &["version", "title", "host", "switch", "hub", "lan", "link", "router", "gateway", "program", "service"];
 pub(crate) const LINK: &[&str] = &[
     "between",
     "delay",
@@ -116,10 +118,20 @@ pub(crate) fn read(text: &str) -> (File, Vec<Problem>) {
     all.extend(tables("gateway", nodes::gateway));
     let switches = root.sections(r, "switch").iter().filter_map(|s| nodes::switch(r, s)).collect();
     let hubs = root.sections(r, "hub").iter().filter_map(|s| nodes::switch(r, s)).collect();
+    let mut lans: Vec<LanEntry> = Vec::new();
+    for section in root.sections(r, "lan") {
+        match lans.first() {
+            Some(first) => {
+                let name = first.name.value.clone();
+                r.complain(section.line, &section.path, "lab-one-lan", &[("name", &name)]);
+            }
+            None => lans.extend(nodes::lan(r, &section)),
+        }
+    }
     let links = root.sections(r, "link").iter().filter_map(|s| link(r, s)).collect();
     let programs = root.sections(r, "program").iter().filter_map(|s| program(r, s)).collect();
     let services = root.sections(r, "service").iter().filter_map(|s| services::service(r, s)).collect();
-    let file = File { title, nodes: all, switches, hubs, links, programs, services };
+    let file = File { title, nodes: all, switches, hubs, lans, links, programs, services };
     unique_names(r, &file);
     (file, reader.problems)
 }
@@ -220,7 +232,8 @@ fn program(r: &mut Reader<'_>, section: &Section<'_, '_>) -> Option<ProgramEntry
 fn unique_names(r: &mut Reader<'_>, file: &File) {
     let mut lines: BTreeMap<String, u32> = BTreeMap::new();
     let nodes = file.nodes.iter().map(|node| &node.name);
-    let mut names: Vec<&At<String>> = nodes.chain(&file.switches).chain(&file.hubs).collect();
+    let mut names: Vec<&At<String>> =
+        nodes.chain(&file.switches).chain(&file.hubs).chain(file.lans.iter().map(|lan| &lan.name)).collect();
     names.sort_by_key(|name| name.line);
     for At { line, value } in names {
         match lines.get(&value.to_ascii_lowercase()) {
@@ -244,6 +257,7 @@ pub(crate) fn known() -> Vec<(&'static str, &'static [&'static str])> {
         ("Real", nodes::REAL),
         ("Publish", crate::publish::PUBLISH),
         ("Switch", nodes::SWITCH),
+        ("Lan", nodes::LAN),
         ("Route", nodes::ROUTE),
         ("Forward", nodes::FORWARD),
         ("Firewall", nodes::FIREWALL),

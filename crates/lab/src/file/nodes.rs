@@ -48,6 +48,14 @@ impl HostEntry {
     }
 }
 
+/// The port to a shared LAN.
+#[derive(Clone, Debug)]
+pub(crate) struct LanEntry {
+    pub(crate) name: At<String>,
+    /// The room that is joined if nobody says another.
+    pub(crate) room: Option<String>,
+}
+
 /// `nat = true` of a router.
 #[derive(Clone, Debug)]
 pub(crate) struct NatEntry {
@@ -98,6 +106,7 @@ pub(crate) const ROUTER: &[&str] =
 pub(crate) const GATEWAY: &[&str] = &["name", "address", "real", "publish"];
 pub(crate) const REAL: &[&str] = &["name", "target"];
 pub(crate) const SWITCH: &[&str] = &["name"];
+pub(crate) const LAN: &[&str] = &["name", "room"];
 pub(crate) const ROUTE: &[&str] = &["to", "via"];
 pub(crate) const FORWARD: &[&str] = &["protocol", "port", "to"];
 pub(crate) const FIREWALL: &[&str] =
@@ -174,6 +183,21 @@ pub(super) fn gateway(r: &mut Reader<'_>, section: &Section<'_, '_>) -> Option<H
 pub(super) fn switch(r: &mut Reader<'_>, section: &Section<'_, '_>) -> Option<At<String>> {
     section.only(r, SWITCH);
     name(r, section, "lan")
+}
+
+pub(super) fn lan(r: &mut Reader<'_>, section: &Section<'_, '_>) -> Option<LanEntry> {
+    section.only(r, LAN);
+    let room = section.text(r, "room");
+    // As docs/lan.md has it.
+    let is_room = |name: &str| {
+        (1..=48).contains(&name.len())
+            && name.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-' || c == b'_')
+    };
+    if let Some(room) = room.as_ref().filter(|room| !is_room(&room.value)) {
+        r.complain(room.line, &section.field("room"), "lab-bad-room", &[("name", &room.value)]);
+    }
+    let name = name(r, section, "class")?;
+    Some(LanEntry { name, room: room.map(|room| room.value) })
 }
 
 fn route(r: &mut Reader<'_>, section: &Section<'_, '_>) -> Option<RouteEntry> {

@@ -4,6 +4,7 @@
 mod addresses;
 mod extras;
 mod routes;
+mod shared;
 mod wiring;
 
 use std::collections::BTreeSet;
@@ -15,10 +16,12 @@ use crate::file::{File, HostEntry, Role};
 use crate::read::Reader;
 use addresses::Macs;
 use routes::Map;
+pub use shared::RoomAddress;
 use wiring::{Nic, Wiring};
 
 /// Turns a file into a world's parts. Problems go to the reader; the parts are then not used.
-pub(crate) fn plan(reader: &mut Reader<'_>, file: &File) -> WorldBuilder {
+/// `room`: the addresses of a shared LAN that was joined, one for each host in the network that leads there.
+pub(crate) fn plan(reader: &mut Reader<'_>, file: &File, room: Option<&[RoomAddress]>) -> WorldBuilder {
     let wiring = wiring::wire(reader, file);
     let entries = file.nodes.as_slice();
     let mut nics = wiring.nics(entries);
@@ -31,6 +34,13 @@ pub(crate) fn plan(reader: &mut Reader<'_>, file: &File) -> WorldBuilder {
         })
         .collect();
     addresses::give(reader, entries, &mut nics, &hidden);
+    shared::check(reader, file, &nics, &wiring);
+    let moved = room.map(|room| {
+        let aliases = shared::move_in(&mut nics, &wiring, room);
+        shared::rewrite(file, &aliases)
+    });
+    let file = moved.as_ref().unwrap_or(file);
+    let entries = file.nodes.as_slice();
 
     let mut builder = WorldBuilder::new(0);
     add_nodes(&mut builder, entries, &wiring);
@@ -54,7 +64,9 @@ pub(crate) fn plan(reader: &mut Reader<'_>, file: &File) -> WorldBuilder {
 
 fn add_nodes(builder: &mut WorldBuilder, entries: &[HostEntry], wiring: &Wiring) {
     for (node, name) in wiring.names.iter().enumerate() {
-        if wiring.is_hub(node) {
+        if wiring.lan() == Some(node) {
+            builder.lan(name);
+        } else if wiring.is_hub(node) {
             builder.hub(name);
         } else if wiring.joins(node) {
             builder.switch(name);
@@ -96,7 +108,11 @@ fn add_links(
             next_nic[entry] += 1;
             let network = nic.map_or(0, |nic| nic.network);
             let addresses = nic.map(|nic| nic.addresses.clone()).unwrap_or_default();
-            End { node: id, mac: macs.next(network, addresses.first().map(|cidr| cidr.address)), addresses }
+            let mac = match nic.and_then(|nic| nic.mac) {
+                Some(mac) => mac,
+                None => macs.next(network, addresses.first().map(|cidr| cidr.address)),
+            };
+            End { node: id, mac, addresses }
         });
         let link: LinkId = builder.link(first, second, *params);
         let Some(entry) = written.and_then(|written| file.links.get(written)) else { continue };

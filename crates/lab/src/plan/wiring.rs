@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use socketlab_netsim::LinkParams;
-use socketlab_stack::IpCidr;
+use socketlab_stack::{IpCidr, MacAddr};
 
 use crate::file::{File, HostEntry};
 use crate::read::Reader;
@@ -11,13 +11,14 @@ use crate::read::Reader;
 /// Name of the switch that joins all hosts of a lab without links.
 const DEFAULT_SWITCH: &str = "lan";
 
-/// Node numbers are hosts, then switches, hubs, routers, gateways, each in the order of the file.
+/// Node numbers are hosts, then switches, hubs, the port to a shared LAN, routers, gateways, each in the order of the file.
 #[derive(Debug)]
 pub(super) struct Wiring {
     pub(super) names: Vec<String>,
     hosts: usize,
     switches: usize,
     hubs: usize,
+    lans: usize,
     /// First and second node, how it behaves, and which of the file's links it is.
     pub(super) links: Vec<(usize, usize, LinkParams, Option<usize>)>,
 }
@@ -29,32 +30,51 @@ pub(super) struct Nic {
     /// The node at the other end.
     pub(super) neighbour: usize,
     pub(super) addresses: Vec<IpCidr>,
+    /// Given by a shared LAN.
+    pub(super) mac: Option<MacAddr>,
 }
 
 impl Wiring {
-    /// A switch or hub: what meets there is one network.
+    /// Nodes without addresses: where links meet.
+    fn joints(&self) -> core::ops::Range<usize> {
+        self.hosts..self.hosts + self.switches + self.hubs + self.lans
+    }
+
+    /// The port to a shared LAN.
+    pub(super) fn lan(&self) -> Option<usize> {
+        (self.lans > 0).then_some(self.hosts + self.switches + self.hubs)
+    }
+
+    /// The network that goes on in a shared LAN.
+    pub(super) fn lan_network(&self) -> Option<usize> {
+        let lan = self.lan()?;
+        let link = self.links.iter().position(|(a, b, ..)| [*a, *b].contains(&lan))?;
+        self.networks().get(link).copied()
+    }
+
+    /// A switch, hub or shared LAN: what meets there is one network.
     pub(super) fn joins(&self, node: usize) -> bool {
-        (self.hosts..self.hosts + self.switches + self.hubs).contains(&node)
+        self.joints().contains(&node)
     }
 
     pub(super) fn is_hub(&self, node: usize) -> bool {
-        self.joins(node) && node >= self.hosts + self.switches
+        self.joins(node) && node >= self.hosts + self.switches && self.lan() != Some(node)
     }
 
     /// The node of an entry of [`File::nodes`].
     pub(super) fn node_of(&self, entry: usize) -> usize {
-        if entry < self.hosts { entry } else { entry + self.switches + self.hubs }
+        if entry < self.hosts { entry } else { entry + self.joints().len() }
     }
 
     /// The entry of a node.
     pub(super) fn entry_of(&self, node: usize) -> usize {
-        if node < self.hosts { node } else { node - self.switches - self.hubs }
+        if node < self.hosts { node } else { node - self.joints().len() }
     }
 
     /// Number of the network that each link belongs to: links that meet at a switch or hub are one network.
     pub(super) fn networks(&self) -> Vec<usize> {
         let mut of_link: Vec<usize> = (0..self.links.len()).collect();
-        for switch in self.hosts..self.hosts + self.switches + self.hubs {
+        for switch in self.joints() {
             let at: Vec<usize> = (0..self.links.len())
                 .filter(|i| [self.links[*i].0, self.links[*i].1].contains(&switch))
                 .collect();
@@ -74,7 +94,7 @@ impl Wiring {
             let own = self.links.iter().zip(&networks).filter(|((a, b, ..), _)| [*a, *b].contains(&node));
             own.map(|((a, b, ..), network)| {
                 let neighbour = if *a == node { *b } else { *a };
-                Nic { network: *network, neighbour, addresses: Vec::new() }
+                Nic { network: *network, neighbour, addresses: Vec::new(), mac: None }
             })
             .collect()
         };
@@ -90,19 +110,21 @@ pub(super) fn wire(reader: &mut Reader<'_>, file: &File) -> Wiring {
         switches.push(DEFAULT_SWITCH);
     }
     let hubs = file.hubs.iter().map(|hub| hub.value.as_str());
+    let lans = file.lans.iter().map(|lan| lan.name.value.clone());
     let (own, others) = file.nodes.split_at(hosts);
     let node_name = |node: &HostEntry| node.name.value.clone();
     let names: Vec<String> = own
         .iter()
         .map(node_name)
         .chain(switches.iter().copied().chain(hubs).map(str::to_owned))
+        .chain(lans)
         .chain(others.iter().map(node_name))
         .collect();
-    let (switches, hubs) = (switches.len(), file.hubs.len());
-    let mut wiring = Wiring { names, hosts, switches, hubs, links: Vec::new() };
+    let (switches, hubs, lans) = (switches.len(), file.hubs.len(), file.lans.len());
+    let mut wiring = Wiring { names, hosts, switches, hubs, lans, links: Vec::new() };
     if file.links.is_empty() {
         // All are joined by the first switch or hub.
-        let all = (0..file.nodes.len()).map(|entry| wiring.node_of(entry));
+        let all = (0..file.nodes.len()).map(|entry| wiring.node_of(entry)).chain(wiring.lan());
         wiring.links = all.map(|node| (node, hosts, LinkParams::default(), None)).collect();
         return wiring;
     }

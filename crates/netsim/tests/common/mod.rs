@@ -354,6 +354,8 @@ pub struct Stage {
     running: BTreeMap<Pid, Running>,
     pub records: Vec<Record>,
     pub requests: Vec<GatewayRequest>,
+    /// Frames for a shared LAN.
+    pub lan: Vec<Vec<u8>>,
     /// Processes that got Ctrl-C after a call that did not block.
     pub interrupted: Vec<Pid>,
     /// Every message of a process, for replays.
@@ -370,6 +372,7 @@ impl Stage {
             running: BTreeMap::new(),
             records: Vec::new(),
             requests: Vec::new(),
+            lan: Vec::new(),
             interrupted: Vec::new(),
             heard: Vec::new(),
         }
@@ -392,6 +395,7 @@ impl Stage {
                     self.running.remove(&pid);
                 }
                 Output::Gateway(request) => self.requests.push(request),
+                Output::Lan { bytes } => self.lan.push(bytes.to_vec()),
             }
         }
         self.records.extend(self.world.drain_records());

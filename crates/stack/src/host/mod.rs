@@ -364,7 +364,7 @@ impl Host {
     }
 
     /// Lets everything that happens at this instant happen: packets through `lo`, and sleepers that can go on.
-    fn settle(&mut self, now: Instant) {
+    pub(crate) fn settle(&mut self, now: Instant) {
         loop {
             if let Some((iface, packet)) = self.loopback.pop_front() {
                 if iface == IfaceId(0) {

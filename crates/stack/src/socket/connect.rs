@@ -314,6 +314,22 @@ impl Host {
         }
     }
 
+    /// Ends a TCP connection from outside, as `ss -K` does (Linux `tcp_abort`): a RST goes to the peer, and whoever
+    /// uses the socket gets `ECONNABORTED`. `false` if there is no such connection.
+    pub fn reset_connection(&mut self, now: Instant, local: SocketAddr, remote: SocketAddr) -> bool {
+        let Some(id) = self.sockets.connections.get(&(local, remote)).copied() else { return false };
+        if let Some(tcb) = self.sockets.get_mut(id).and_then(|socket| socket.tcb_mut()) {
+            tcb.abort(now);
+        }
+        self.flush(now, id);
+        if let Some(socket) = self.sockets.get_mut(id) {
+            socket.error = Some((Errno::ECONNABORTED, Cause::Rule));
+        }
+        self.wake(id);
+        self.settle(now);
+        true
+    }
+
     /// Stops listening: connections that nobody accepted are reset.
     fn close_listener(&mut self, now: Instant, id: SocketId) {
         let Some(socket) = self.sockets.get_mut(id) else { return };

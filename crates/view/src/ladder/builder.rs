@@ -103,7 +103,9 @@ impl LadderBuilder {
         if builder.filter.conversation.is_none() {
             let places = topology::layout(topology, programs);
             let mut ends: Vec<usize> = (0..topology.nodes.len())
-                .filter(|i| matches!(topology.nodes[*i].kind, NodeKind::Host | NodeKind::Gateway))
+                .filter(|i| {
+                    matches!(topology.nodes[*i].kind, NodeKind::Host | NodeKind::Gateway | NodeKind::Lan)
+                })
                 .collect();
             ends.sort_by(|a, b| {
                 let key = |i: usize| places.get(i).map_or((0.0, 0.0), |p| (p.x, p.y));

@@ -1,7 +1,7 @@
 //! Calm notices above the panels: Python on its way, a browser that cannot, the relay gone, a lab file with faults.
 
 use leptos::prelude::*;
-use socketlab_protocol::{PythonState, RelayState};
+use socketlab_protocol::{LanPhase, PythonState, RelayState};
 
 use crate::state::{Page, Pane};
 use crate::texts::{Texts, try_text};
@@ -87,6 +87,65 @@ pub fn Banners() -> impl IntoView {
                 </div>
             }
         })
+    };
+    let lan_offer = move || {
+        let out = page.lan.with(|lan| lan.phase == LanPhase::Out);
+        page.lan_port.get().filter(|_| out).map(|room| {
+            let sentence = move || match &room {
+                Some(room) => texts.with("lan-offer-room", &[("room", room)]),
+                None => texts.get("lan-offer"),
+            };
+            view! {
+                <div class="banner" role="status">
+                    <span>{sentence}</span>
+                    <button
+                        type="button"
+                        class="button button--small"
+                        data-testid="lan-offer"
+                        on:click=move |_| page.lan_open.set(true)
+                    >
+                        {move || texts.get("lan-join")}
+                    </button>
+                </div>
+            }
+        })
+    };
+    let lan_lost = move || {
+        page.lan.with(|lan| matches!(lan.phase, LanPhase::Waiting { .. }).then(|| lan.room.clone())).map(
+            |room| {
+                view! {
+                    <p class="banner banner--warn" role="status" data-testid="lan-lost">
+                        {move || texts.with("lan-waiting", &[("room", &room)])}
+                    </p>
+                }
+            },
+        )
+    };
+    let lan_says = move || {
+        page.lan_says
+            .get()
+            .into_iter()
+            .map(|notice| {
+                let key = notice.key.clone();
+                let sentence = move || {
+                    let args: Vec<(&str, &str)> =
+                        notice.args.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+                    texts.with(&notice.key, &args)
+                };
+                view! {
+                    <div class="banner banner--warn" role="status" data-testid="lan-says">
+                        <span>{sentence}</span>
+                        <button
+                            type="button"
+                            class="button button--small"
+                            on:click=move |_| page.lan_says.update(|says| says.retain(|said| said.key != key))
+                        >
+                            {move || texts.get("close")}
+                        </button>
+                    </div>
+                }
+            })
+            .collect_view()
     };
     let relay_word = move || match page.relay.get() {
         RelayState::Unused => "unused",
@@ -202,6 +261,9 @@ pub fn Banners() -> impl IntoView {
             {python_notice}
             {relay_notice}
             {relay_says}
+            {lan_offer}
+            {lan_lost}
+            {lan_says}
             {not_opened}
             {problems}
             {too_many}

@@ -5,6 +5,7 @@ use socketlab_protocol::{RunState, Speed, Step};
 
 use crate::components::disk::Disk;
 use crate::components::icon::{Glyph, Icon};
+use crate::components::lan::LanButton;
 use crate::components::segment::{Choice, Segment};
 use crate::state::Page;
 use crate::texts::{Lang, Texts};
@@ -269,6 +270,7 @@ fn Settings(on_help: impl Fn() + Copy + Send + Sync + 'static) -> impl IntoView 
     };
     view! {
         <div class="header__settings">
+            <LanButton />
             <Disk />
             <button
                 type="button"

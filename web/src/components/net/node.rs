@@ -58,7 +58,11 @@ pub(super) fn subtitle(page: Page, lens: Lens, index: u32, node: &TopologyNode) 
         }),
         Lens::Transport | Lens::Network => addresses(),
         Lens::Link => page.trace.with(|trace| trace.mac_of(index).map(str::to_owned)).unwrap_or_else(|| {
-            if matches!(node.kind, NodeKind::Switch | NodeKind::Hub) { String::new() } else { addresses() }
+            if matches!(node.kind, NodeKind::Switch | NodeKind::Hub | NodeKind::Lan) {
+                String::new()
+            } else {
+                addresses()
+            }
         }),
     }
 }
@@ -95,7 +99,7 @@ pub(super) fn draw(
                 dot: match node.kind {
                     NodeKind::Switch | NodeKind::Hub => lens != Lens::Link,
                     NodeKind::Router => with_ports,
-                    NodeKind::Host | NodeKind::Gateway => false,
+                    NodeKind::Host | NodeKind::Gateway | NodeKind::Lan => false,
                 },
                 edge,
                 lines,
@@ -238,7 +242,7 @@ pub fn Node(
         NodeKind::Host => "net__box",
         NodeKind::Switch | NodeKind::Hub => "net__box net__box--switch",
         NodeKind::Router => "net__box net__box--router",
-        NodeKind::Gateway => "net__box net__box--gateway",
+        NodeKind::Gateway | NodeKind::Lan => "net__box net__box--gateway",
     };
     let selected = move || program.is_some_and(|program| page.program.get() == program);
     let inset = if narrow { 8.0 } else { 13.0 };
@@ -257,7 +261,7 @@ pub fn Node(
             </text>
         }
     });
-    let cloud = (node.kind == NodeKind::Gateway).then(|| {
+    let cloud = matches!(node.kind, NodeKind::Gateway | NodeKind::Lan).then(|| {
         view! {
             <path
                 class="net__cloud"

@@ -1,11 +1,13 @@
 //! One run of a lab: from virtual time zero until the next one begins.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::IpAddr;
 use std::time::Duration;
 
+use socketlab_lan::HostReport;
 use socketlab_netsim::{
-    self as netsim, ExitStatus, FrameId, GatewayEvent, NodeId, NodeKind, Output, Record, RecordKind, Rest,
-    Turn, World, is_in_capture, pcapng,
+    self as netsim, ExitStatus, FrameId, GatewayEvent, LanEvent, NodeId, NodeKind, Output, Record,
+    RecordKind, Rest, Turn, World, is_in_capture, pcapng,
 };
 use socketlab_protocol::{RunState, SourceFile, Speed, Step, Update};
 use socketlab_stack::{CallId, Instant, Pid};
@@ -13,6 +15,7 @@ use socketlab_view::history::Teller;
 use socketlab_view::{Event, Ingest, NodeChange, link_states};
 
 use super::{Job, Loaded, Start, Wait};
+use crate::lan;
 use crate::pace::{Pace, Scene};
 
 /// Events of the world between two looks at the wall clock. A choice: well below a millisecond of work.
@@ -37,6 +40,8 @@ pub(super) struct Run {
     seed: u64,
     started: bool,
     paused: bool,
+    /// Other labs' hosts can be heard.
+    shared: bool,
     stepping: Option<Step>,
     /// Processes that have not ended, with their programs.
     alive: BTreeMap<Pid, u32>,
@@ -79,6 +84,7 @@ impl Run {
             seed: loaded.seed,
             started: false,
             paused: false,
+            shared: false,
             stepping: None,
             alive: BTreeMap::new(),
             arriving: BTreeSet::new(),
@@ -148,6 +154,35 @@ impl Run {
     pub(super) fn handle_gateway(&mut self, wall: Duration, event: GatewayEvent) {
         self.catch_up(wall);
         self.world.handle_gateway(event);
+    }
+
+    pub(super) fn handle_lan(&mut self, wall: Duration, event: LanEvent) {
+        if let LanEvent::Joined(joined) = event {
+            self.shared = joined;
+        }
+        self.catch_up(wall);
+        self.world.handle_lan(event);
+    }
+
+    /// Hosts with one of these addresses, and what is open on them.
+    pub(super) fn report(&self, room: &[IpAddr]) -> Vec<HostReport> {
+        let topology = self.world.topology();
+        let mut reports = Vec::new();
+        for (id, node) in (0..).map(NodeId).zip(&topology.nodes) {
+            let shared: Vec<IpAddr> = node.addresses.iter().filter(|a| room.contains(a)).copied().collect();
+            if shared.is_empty() {
+                continue;
+            }
+            let Some(state) = self.world.host_snapshot(id) else { continue };
+            let file = |pid: Pid| {
+                let program = *self.alive.get(&pid)? as usize;
+                self.world.programs().get(program).map(|program| program.file.clone())
+            };
+            let (ports, streams) = lan::sockets(&state, &shared, file);
+            let addresses = shared.iter().map(ToString::to_string).collect();
+            reports.push(HostReport { name: node.name.clone(), addresses, ports, streams });
+        }
+        reports
     }
 
     pub(super) fn handle_message(&mut self, pid: Pid, message: &[u8], jobs: &mut VecDeque<Job>) {
@@ -250,6 +285,10 @@ impl Run {
     }
 
     fn scene(&self) -> Scene {
+        // Others' clocks do not wait: what they hear from here must come when it would on a real wire.
+        if self.shared {
+            return Scene::RealStill;
+        }
         match (self.world.real_time(), self.world.frames_in_flight() > 0) {
             (false, true) => Scene::Frames,
             (false, false) => Scene::Still,
@@ -291,6 +330,7 @@ impl Run {
                 }
                 Output::Interrupt { pid } => jobs.push_back(Job::Interrupt { pid }),
                 Output::Gateway(request) => jobs.push_back(Job::Gateway(request)),
+                Output::Lan { bytes } => jobs.push_back(Job::Lan(bytes)),
             }
         }
         for record in self.world.drain_records() {
@@ -329,7 +369,7 @@ impl Run {
             RecordKind::FrameSent { frame, from, to, .. } => {
                 self.touched.insert(*from);
                 let kind = self.world.topology().nodes.get(to.0 as usize).map(|node| node.kind);
-                if matches!(kind, Some(NodeKind::Host | NodeKind::Gateway)) {
+                if matches!(kind, Some(NodeKind::Host | NodeKind::Gateway | NodeKind::Lan)) {
                     self.arriving.insert(*frame);
                 }
             }

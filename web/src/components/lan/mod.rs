@@ -1,0 +1,116 @@
+//! The shared LAN: who is in the room, what is open on their hosts, how to join; for a teacher also what each member
+//! sends, and the means to mute it, to put it out and to end a connection.
+
+mod form;
+mod member;
+
+use leptos::html;
+use leptos::prelude::*;
+use socketlab_protocol::{Command, LanPhase};
+
+use crate::components::icon::{Glyph, Icon};
+use crate::state::Page;
+use crate::texts::Texts;
+use form::Form;
+use member::Member;
+
+/// The button in the header; with the number of members once a room is joined.
+#[component]
+pub fn LanButton() -> impl IntoView {
+    let page = Page::here();
+    let texts = Texts::here();
+    let count = Memo::new(move |_| page.lan.with(|lan| lan.members.len()));
+    view! {
+        <button
+            type="button"
+            class="button button--quiet lan-button"
+            data-testid="lan"
+            data-phase=move || phase_word(page.lan.with(|lan| lan.phase))
+            aria-label=move || texts.get("lan-title")
+            title=move || texts.get("lan-title")
+            on:click=move |_| page.lan_open.set(true)
+        >
+            <Icon glyph=Glyph::People />
+            <Show when=move || count.get() != 0>
+                <span class="lan-button__count">{move || count.get().to_string()}</span>
+            </Show>
+        </button>
+    }
+}
+
+const fn phase_word(phase: LanPhase) -> &'static str {
+    match phase {
+        LanPhase::Out => "out",
+        LanPhase::Joining => "joining",
+        LanPhase::In => "in",
+        LanPhase::Waiting { .. } => "waiting",
+    }
+}
+
+/// The dialog.
+#[component]
+pub fn LanDialog() -> impl IntoView {
+    let page = Page::here();
+    let texts = Texts::here();
+    let open = page.lan_open;
+    let dialog = NodeRef::<html::Dialog>::new();
+    Effect::new(move |_| {
+        let Some(dialog) = dialog.get() else { return };
+        if open.get() && !dialog.open() {
+            let _open_already = dialog.show_modal();
+        } else if !open.get() && dialog.open() {
+            dialog.close();
+        }
+    });
+    let phase = Memo::new(move |_| page.lan.with(|lan| lan.phase));
+    let teacher = Memo::new(move |_| page.lan.with(|lan| lan.members.iter().any(|m| m.me && m.teacher)));
+    let state = move || {
+        let room = page.lan.with(|lan| lan.room.clone());
+        match phase.get() {
+            LanPhase::Out => texts.get("lan-out"),
+            LanPhase::Joining => texts.with("lan-joining", &[("room", &room)]),
+            LanPhase::In if teacher.get() => texts.with("lan-in-teacher", &[("room", &room)]),
+            LanPhase::In => texts.with("lan-in", &[("room", &room)]),
+            LanPhase::Waiting { .. } => texts.with("lan-waiting", &[("room", &room)]),
+        }
+    };
+    view! {
+        <dialog class="lan" aria-labelledby="lan-title" node_ref=dialog on:close=move |_| open.set(false)>
+            <div class="lan__box">
+                <header class="lan__bar">
+                    <h2 id="lan-title">{move || texts.get("lan-title")}</h2>
+                    <Show when=move || phase.get() != LanPhase::Out>
+                        <button
+                            type="button"
+                            class="button button--small"
+                            data-testid="lan-leave"
+                            on:click=move |_| page.bridge.send(Command::LeaveLan)
+                        >
+                            {move || texts.get("lan-leave")}
+                        </button>
+                    </Show>
+                    <button
+                        type="button"
+                        class="button button--quiet button--icon"
+                        data-testid="lan-close"
+                        aria-label=move || texts.get("close")
+                        on:click=move |_| open.set(false)
+                    >
+                        <Icon glyph=Glyph::Close />
+                    </button>
+                </header>
+                <p role="status" data-testid="lan-state" data-phase=move || phase_word(phase.get())>{state}</p>
+                <Show when=move || phase.get() == LanPhase::Out>
+                    <Form />
+                </Show>
+                <ul class="lan__members" data-testid="lan-roster">
+                    <For
+                        each=move || page.lan.with(|lan| lan.members.iter().map(|m| m.id.clone()).collect::<Vec<_>>())
+                        key=|id| id.clone()
+                        children=move |id| view! { <Member id=id teacher=teacher /> }
+                    />
+                </ul>
+            </div>
+        </dialog>
+    }
+}
