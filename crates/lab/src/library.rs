@@ -38,7 +38,7 @@ macro_rules! shipped {
 
 /// All shipped labs; the first is the one that opens by itself.
 pub fn library() -> &'static [ShippedLab] {
-    static LABS: [ShippedLab; 7] = [
+    static LABS: [ShippedLab; 8] = [
         shipped!("sensors": "sensor1.py", "sensor2.py", "sensor3.py", "sensor4.py", "server.py"),
         shipped!("sensors-udp": "sensor1.py", "sensor2.py", "sensor3.py", "sensor4.py", "server.py"),
         shipped!("lossy": "client.py", "server.py"),
@@ -46,6 +46,7 @@ pub fn library() -> &'static [ShippedLab] {
         shipped!("dns-http": "client.py"),
         shipped!("home-nat": "laptop.py", "nas.py", "web.py", "friend.py"),
         shipped!("real-world": "http.py", "echo.py", "udp_echo.py", "blocked.py"),
+        shipped!("shared-lan": "server.py", "client.py"),
     ];
     &LABS
 }

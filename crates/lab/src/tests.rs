@@ -193,7 +193,10 @@ fn a_missing_program_file_is_named_with_the_line_that_wants_it() {
 #[test]
 fn shipped_labs_are_sound() {
     let names: Vec<_> = library().iter().map(|lab| lab.name).collect();
-    assert_eq!(names, ["sensors", "sensors-udp", "lossy", "routers", "dns-http", "home-nat", "real-world"]);
+    assert_eq!(
+        names,
+        ["sensors", "sensors-udp", "lossy", "routers", "dns-http", "home-nat", "real-world", "shared-lan"]
+    );
     for shipped in library() {
         let lab =
             Lab::parse(shipped.toml).unwrap_or_else(|problems| panic!("{}: {problems:?}", shipped.name));

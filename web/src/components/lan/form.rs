@@ -13,13 +13,17 @@ pub(super) fn Form() -> impl IntoView {
     let page = Page::here();
     let texts = Texts::here();
     let kept = |name: &str| RwSignal::new(glue::setting(name).unwrap_or_default());
-    let offered = page.lan_port.with_untracked(|port| port.clone().flatten());
-    let room = RwSignal::new(offered.or_else(|| glue::setting("room")).unwrap_or_default());
+    let room = kept("room");
+    // The lab's own room, also if the lab is loaded only now.
+    Effect::new(move |_| {
+        if let Some(offered) = page.lan_port.get().flatten() {
+            room.set(offered);
+        }
+    });
     let name = kept("name");
     let code = kept("class-code");
     let word = RwSignal::new(String::new());
-    let hash = glue::window().location().hash().unwrap_or_default();
-    let teaches = hash.trim_start_matches('#').split('&').any(|part| part == "teacher");
+    let teaches = super::teaches();
     // As docs/lan.md has it.
     let is_room = move || {
         room.with(|room| {

@@ -47,12 +47,21 @@ const fn phase_word(phase: LanPhase) -> &'static str {
     }
 }
 
+/// The address is a teacher's: `#teacher`.
+fn teaches() -> bool {
+    let hash = crate::glue::window().location().hash().unwrap_or_default();
+    hash.trim_start_matches('#').split('&').any(|part| part == "teacher")
+}
+
 /// The dialog.
 #[component]
 pub fn LanDialog() -> impl IntoView {
     let page = Page::here();
     let texts = Texts::here();
     let open = page.lan_open;
+    if teaches() {
+        open.set(true);
+    }
     let dialog = NodeRef::<html::Dialog>::new();
     Effect::new(move |_| {
         let Some(dialog) = dialog.get() else { return };
@@ -100,7 +109,7 @@ pub fn LanDialog() -> impl IntoView {
                     </button>
                 </header>
                 <p role="status" data-testid="lan-state" data-phase=move || phase_word(phase.get())>{state}</p>
-                <Show when=move || phase.get() == LanPhase::Out>
+                <Show when=move || open.get() && phase.get() == LanPhase::Out>
                     <Form />
                 </Show>
                 <ul class="lan__members" data-testid="lan-roster">
