@@ -9,7 +9,7 @@ use crate::texts::Texts;
 
 /// The form.
 #[component]
-pub(super) fn Form() -> impl IntoView {
+pub fn Form() -> impl IntoView {
     let page = Page::here();
     let texts = Texts::here();
     let kept = |name: &str| RwSignal::new(glue::setting(name).unwrap_or_default());

@@ -9,7 +9,7 @@ use crate::texts::Texts;
 
 /// A member's entry.
 #[component]
-pub(super) fn Member(
+pub fn Member(
     /// Whose.
     id: String,
     /// The page's person is a teacher.

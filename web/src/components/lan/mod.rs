@@ -1,8 +1,8 @@
 //! The shared LAN: who is in the room, what is open on their hosts, how to join; for a teacher also what each member
 //! sends, and the means to mute it, to put it out and to end a connection.
 
-mod form;
-mod member;
+pub mod form;
+pub mod member;
 
 use leptos::html;
 use leptos::prelude::*;
