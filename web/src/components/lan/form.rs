@@ -9,7 +9,10 @@ use crate::texts::Texts;
 
 /// The form.
 #[component]
-pub fn Form() -> impl IntoView {
+pub fn Form(
+    /// The fields for the class code and the teacher's word are shown at once.
+    teaches: bool,
+) -> impl IntoView {
     let page = Page::here();
     let texts = Texts::here();
     let kept = |name: &str| RwSignal::new(glue::setting(name).unwrap_or_default());
@@ -23,7 +26,6 @@ pub fn Form() -> impl IntoView {
     let name = kept("name");
     let code = kept("class-code");
     let word = RwSignal::new(String::new());
-    let teaches = super::teaches();
     // As docs/lan.md has it.
     let is_room = move || {
         room.with(|room| {

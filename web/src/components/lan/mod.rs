@@ -59,8 +59,10 @@ pub fn LanDialog() -> impl IntoView {
     let page = Page::here();
     let texts = Texts::here();
     let open = page.lan_open;
-    if teaches() {
-        open.set(true);
+    let teaches = teaches();
+    if teaches {
+        // A dialog opens only once it is in the document.
+        request_animation_frame(move || open.set(true));
     }
     let dialog = NodeRef::<html::Dialog>::new();
     Effect::new(move |_| {
@@ -110,7 +112,7 @@ pub fn LanDialog() -> impl IntoView {
                 </header>
                 <p role="status" data-testid="lan-state" data-phase=move || phase_word(phase.get())>{state}</p>
                 <Show when=move || open.get() && phase.get() == LanPhase::Out>
-                    <Form />
+                    <Form teaches=teaches />
                 </Show>
                 <ul class="lan__members" data-testid="lan-roster">
                     <For
