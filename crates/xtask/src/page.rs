@@ -16,6 +16,8 @@ pub(crate) fn build() -> Result<()> {
         let web = root().join("web");
         run(command("npm").args(["run", "--silent", "build"]).current_dir(&web))?;
         trunk(&["--cargo-profile", "wasm"])?;
+        optimise("socketlab-web", "-Oz")?;
+        optimise("socketlab-worker", "-O3")?;
         compress(&root().join("dist"))
     })
 }
@@ -50,6 +52,28 @@ fn trunk(profile: &[&str]) -> Result<()> {
     trunk.args(["build", "--offline=true", "--color=never"]).args(profile);
     for_wasm(&mut trunk)?;
     run(&mut trunk)
+}
+
+/// Binaryen's optimiser over the wasm of one crate in dist/. Only features that every browser with JSPI has.
+fn optimise(krate: &str, level: &str) -> Result<()> {
+    let dist = root().join("dist");
+    for entry in dist.read_dir().with_context(|| format!("reading {}", dist.display()))? {
+        let path = entry?.path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        if name.starts_with(krate) && name.ends_with("_bg.wasm") {
+            let features = ["bulk-memory", "mutable-globals", "multivalue", "nontrapping-float-to-int"];
+            let features = features.iter().chain(&["reference-types", "sign-ext"]);
+            let mut wasm_opt = command("node");
+            wasm_opt.arg(root().join("web/node_modules/binaryen/bin/wasm-opt")).arg(level);
+            wasm_opt
+                .args(features.map(|feature| format!("--enable-{feature}")))
+                .arg(&path)
+                .arg("-o")
+                .arg(&path);
+            run_quietly(&mut wasm_opt)?;
+        }
+    }
+    Ok(())
 }
 
 /// Puts a `.gz` beside each file that gets smaller by it; the relay sends that one to browsers that take it.
