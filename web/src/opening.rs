@@ -16,6 +16,8 @@ use crate::state::package::{LAB_FILE, MOST_FILES, MOST_OCTETS, Package, Refused}
 const SEED: u64 = 1;
 /// What stands before a packed lab in an address.
 const PACKED: &str = "#lab=";
+/// What stands behind a teacher's address: the dialog of the shared LAN opens with a field for the teacher's word.
+const TEACHER: &str = "#teacher";
 
 /// Opens the lab that the address names: packed into it, or shipped; without one the first shipped lab.
 pub fn open_address(page: Page) {
@@ -36,6 +38,11 @@ pub fn open_address(page: Page) {
     let search = location.search().unwrap_or_default();
     let name = web_sys::UrlSearchParams::new_with_str(&search).ok().and_then(|query| query.get("lab"));
     open_shipped(page, &name.unwrap_or_default());
+}
+
+/// The address is a teacher's.
+pub fn teaches() -> bool {
+    glue::window().location().hash().is_ok_and(|hash| hash == TEACHER)
 }
 
 /// Opens what a link names that is followed while the page is open.
@@ -60,7 +67,8 @@ pub fn open_shipped(page: Page, name: &str) {
     let library = socketlab_lab::library();
     let Some(lab) = library.iter().find(|lab| lab.name == name).or_else(|| library.first()) else { return };
     page.own.set(None);
-    show_address(&format!("?lab={}", lab.name));
+    let teacher = if teaches() { TEACHER } else { "" };
+    show_address(&format!("?lab={}{teacher}", lab.name));
     let programs = lab.files.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned()));
     open(page, lab.name.to_owned(), lab.toml.to_owned(), programs.collect());
 }

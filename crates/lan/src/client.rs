@@ -240,7 +240,7 @@ impl Client {
                 self.events.push_back(ClientEvent::Joined { slice: self.slice, moved });
                 self.events.push_back(ClientEvent::Roster);
                 if !self.hosts.is_empty() {
-                    self.tell(&ToRelay::Report { hosts: self.hosts.clone() });
+                    self.tell_hosts();
                 }
                 self.handle_timeout(now);
             }
@@ -300,8 +300,17 @@ impl Client {
         if hosts != self.hosts {
             self.hosts = hosts;
             if self.phase == Phase::Joined {
-                self.tell(&ToRelay::Report { hosts: self.hosts.clone() });
+                self.tell_hosts();
             }
+        }
+    }
+
+    /// To the relay, which tells the others only: the member's own line of the roster is kept here.
+    fn tell_hosts(&mut self) {
+        self.tell(&ToRelay::Report { hosts: self.hosts.clone() });
+        if let Some(me) = self.id.and_then(|id| self.members.get_mut(&id)) {
+            me.hosts.clone_from(&self.hosts);
+            self.events.push_back(ClientEvent::Roster);
         }
     }
 

@@ -9,6 +9,7 @@ use leptos::prelude::*;
 use socketlab_protocol::{Command, LanPhase};
 
 use crate::components::icon::{Glyph, Icon};
+use crate::opening;
 use crate::state::Page;
 use crate::texts::Texts;
 use form::Form;
@@ -47,19 +48,13 @@ const fn phase_word(phase: LanPhase) -> &'static str {
     }
 }
 
-/// The address is a teacher's: `#teacher`.
-fn teaches() -> bool {
-    let hash = crate::glue::window().location().hash().unwrap_or_default();
-    hash.trim_start_matches('#').split('&').any(|part| part == "teacher")
-}
-
 /// The dialog.
 #[component]
 pub fn LanDialog() -> impl IntoView {
     let page = Page::here();
     let texts = Texts::here();
     let open = page.lan_open;
-    let teaches = teaches();
+    let teaches = opening::teaches();
     if teaches {
         // A dialog opens only once it is in the document.
         request_animation_frame(move || open.set(true));
