@@ -78,7 +78,7 @@ async fn a_client_in_one_browser_reaches_a_server_in_another() -> Result<()> {
     // A server in one browser, a client in the other.
     asa.click("lan-close").await?;
     run(&asa, "server.py").await?;
-    bo.wait_for_text("lan-roster", "7000/tcp server.py").await?;
+    bo.wait_for_text("lan-roster", "7777/tcp server.py").await?;
     bo.click("lan-close").await?;
     talk_to(&bo, "server.asa").await?;
     bo.click("run-program").await?;

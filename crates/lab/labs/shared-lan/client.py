@@ -4,7 +4,7 @@ import socket
 HOST = "server"
 
 s = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-s.connect((HOST, 7000))
+s.connect((HOST, 7777))
 s.sendall("Ada".encode())
 print(s.recv(1000).decode())
 s.close()

@@ -1,7 +1,7 @@
 import socket
 
 s = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-s.bind(("", 7000))
+s.bind(("", 7777))
 s.listen()
 
 while True:
