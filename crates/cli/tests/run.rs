@@ -461,7 +461,7 @@ fn a_program_that_computes_for_ever_is_stopped() {
          [[program]]\nhost = \"a\"\nfile = \"good.py\"\n",
         &[("spin.py", "while True:\n    pass\n"), ("good.py", "print('good')\n")],
     );
-    let report = report(&[&folder.path().display().to_string(), "--cpu-limit", "500ms"]);
+    let report = report(&[&folder.path().display().to_string(), "--cpu-limit", "4s"]);
     assert_eq!(report["programs"][0]["exit"], -9);
     assert!(text(&report["programs"][0]["stderr"]).contains("without any system call"), "{report}");
     assert_eq!(report["programs"][1]["stdout"], "good\n");
