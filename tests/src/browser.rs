@@ -16,6 +16,8 @@ pub struct Browser {
     /// The WebDriver session, for what the helpers here do not cover.
     pub client: Client,
     driver: Child,
+    /// Chromium's own process, as long as it runs: it would outlive a chromedriver that is killed.
+    process: Option<u64>,
     _profile: tempfile::TempDir,
 }
 
@@ -88,6 +90,7 @@ impl Browser {
             .capabilities(capabilities)
             .connect(&format!("http://127.0.0.1:{port}"))
             .await?;
+        let process = client.capabilities().and_then(|all| all.get("goog:processID")).and_then(Value::as_u64);
         // --window-size counts the frame of a window that headless Chromium does not draw: set what the page gets.
         client
             .issue_cmd(Cdp {
@@ -95,7 +98,7 @@ impl Browser {
                 params: json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600 }),
             })
             .await?;
-        Ok(Browser { client, driver, _profile: profile })
+        Ok(Browser { client, driver, process, _profile: profile })
     }
 
     /// Pretends that the system prefers this colour scheme: `light` or `dark`.
@@ -283,9 +286,19 @@ impl Browser {
     /// # Errors
     /// If the system refuses.
     pub async fn close(mut self) -> Result<()> {
-        self.client.close().await?;
+        self.client.clone().close().await?;
+        self.process = None;
         self.driver.kill().await?;
         Ok(())
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        if let Some(process) = self.process {
+            // A test has failed; the browser may have ended by itself.
+            let _ended = std::process::Command::new("kill").arg(process.to_string()).status();
+        }
     }
 }
 
