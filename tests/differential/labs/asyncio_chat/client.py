@@ -6,7 +6,8 @@ async def talk(name):
         try:
             reader, writer = await asyncio.open_connection("server", 7000)
             break
-        except ConnectionRefusedError:
+        except OSError:
+            # Refused at each address while the server is not there yet: "Multiple exceptions".
             await asyncio.sleep(0.02)
     answers = []
     for text in (b"one\n", b"three\n", name + b"\n"):
