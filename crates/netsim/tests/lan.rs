@@ -1,5 +1,4 @@
 //! The port to a shared LAN: two labs, each in a world of its own, whose hosts hear each other by frames alone.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
 mod common;
 
