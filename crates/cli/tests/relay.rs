@@ -77,7 +77,7 @@ fn run(port: u16, program: &str, relay: &str) -> (String, String) {
     let report: Value =
         serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {said}"));
     let text = |stream: &str| report["programs"][0][stream].as_str().unwrap_or_default().to_owned();
-    (text("stdout") + &text("stderr"), said)
+    (text("stdout") + &text("stderr"), format!("{said}\n{report}"))
 }
 
 /// A megabyte there, the half-close, and the same megabyte back; a datagram; a name that only the relay can look up;

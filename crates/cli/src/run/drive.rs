@@ -167,6 +167,10 @@ impl Run<'_> {
                 Turn::Idle if self.world.rest() == Rest::RealWorld && self.real_now() < until => {
                     self.hear_real_world(None);
                 }
+                // The next event of the lab's own comes too late, but the real world's news may come before.
+                Turn::Event(_) if self.world.real_time() && self.real_now() < until => {
+                    self.hear_real_world(Some(until));
+                }
                 Turn::Event(_) => {
                     self.world.advance_to(until);
                     self.end.ending = Ending::Timeout;
