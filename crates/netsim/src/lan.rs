@@ -67,8 +67,11 @@ impl World {
         let ends: Vec<_> = out.filter_map(|port| ports.get(port).copied()).collect();
         let packet = PacketId(self.next_packet);
         self.next_packet += 1;
-        for (link, side) in ends {
-            self.send_on(link, side, Waiting { frame: None, packet, bytes: bytes.clone(), cause: None });
+        for ((link, side), first_hop) in
+            ends.into_iter().zip(core::iter::once(true).chain(core::iter::repeat(false)))
+        {
+            let bytes = bytes.clone();
+            self.send_on(link, side, Waiting { frame: None, packet, bytes, cause: None, first_hop });
         }
     }
 }

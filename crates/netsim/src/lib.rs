@@ -51,7 +51,7 @@ pub use gateway::{FlowId, GatewayEvent, GatewayRequest, PortId};
 pub use history::{History, Position, Rerun};
 pub use lan::LanEvent;
 pub use link::{Chance, LinkParams};
-pub use pcapng::{is_in_capture, pcapng};
+pub use pcapng::{Capture, pcapng};
 pub use record::{
     ExitStatus, FrameId, GatewayFact, LinkId, LossReason, NodeId, PacketId, Record, RecordKind, Stream,
     trace_hash,

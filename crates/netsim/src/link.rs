@@ -79,6 +79,8 @@ pub(crate) struct Waiting {
     pub(crate) packet: PacketId,
     pub(crate) bytes: Bytes,
     pub(crate) cause: Option<CallId>,
+    /// The node that made the packet sends it, for the first time.
+    pub(crate) first_hop: bool,
 }
 
 /// One direction of a link.
@@ -127,13 +129,14 @@ impl World {
         } else if direction.queue.len() < line.params.queue {
             let at = direction.busy_until;
             let first = direction.queue.is_empty();
-            let (id, packet, ahead) = (FrameId(self.next_frame), frame.packet, direction.queue.len());
+            let (id, packet, cause) = (FrameId(self.next_frame), frame.packet, frame.cause);
+            let ahead = direction.queue.len() as u32;
             let from = line.ends[side].0;
             self.next_frame += 1;
             frame.frame = Some(id);
             direction.queue.push_back(frame);
             self.in_flight += 1;
-            self.record(RecordKind::FrameQueued { frame: id, packet, link, from, ahead: ahead as u32 });
+            self.record(RecordKind::FrameQueued { frame: id, packet, link, from, ahead, cause });
             if first {
                 self.queue.push(at, Event::LinkFree { link, side });
             }
@@ -209,7 +212,7 @@ impl World {
         let (packet, bytes) = (frame.packet, frame.bytes.clone());
         self.queue.push(arrives, Event::Arrive { link, side: 1 - side, frame: id, packet, bytes });
         if twice {
-            frame.frame = None;
+            (frame.frame, frame.first_hop) = (None, false);
             let id = self.record_frame(link, side, &mut frame, arrives);
             self.in_flight += 1;
             let Waiting { packet, bytes, .. } = frame;
@@ -222,8 +225,20 @@ impl World {
         self.next_frame = self.next_frame.max(id.0 + 1);
         let end = |side: usize| self.links.get(link.0 as usize).map_or(NodeId(0), |l| l.ends[side].0);
         let (from, to) = (end(side), end(1 - side));
-        let (packet, bytes, cause) = (frame.packet, frame.bytes.clone(), frame.cause);
-        self.record(RecordKind::FrameSent { frame: id, packet, link, from, to, arrives, bytes, cause });
+        let Waiting { packet, cause, first_hop, .. } = *frame;
+        let bytes = frame.bytes.clone();
+        self.packets_sent += u64::from(first_hop);
+        self.record(RecordKind::FrameSent {
+            frame: id,
+            packet,
+            link,
+            from,
+            to,
+            arrives,
+            bytes,
+            cause,
+            first_hop,
+        });
         id
     }
 }

@@ -92,7 +92,8 @@ impl World {
         };
         let ends: Vec<_> = out.into_iter().filter_map(|port| ports.get(port).copied()).collect();
         for (link, side) in ends {
-            self.send_on(link, side, Waiting { frame: None, packet, bytes: bytes.clone(), cause: None });
+            let bytes = bytes.clone();
+            self.send_on(link, side, Waiting { frame: None, packet, bytes, cause: None, first_hop: false });
         }
     }
 
@@ -158,11 +159,12 @@ impl World {
         cause: Option<CallId>,
         passed: Option<PacketId>,
     ) {
+        let first_hop = passed.is_none();
         let packet = passed.unwrap_or(PacketId(self.next_packet));
         self.next_packet = self.next_packet.max(packet.0 + 1);
         let end = self.nodes.get(node.0 as usize).and_then(|n| n.ports.get(port)).copied();
         if let Some((link, side)) = end {
-            self.send_on(link, side, Waiting { frame: None, packet, bytes, cause });
+            self.send_on(link, side, Waiting { frame: None, packet, bytes, cause, first_hop });
         }
     }
 

@@ -104,6 +104,8 @@ pub enum RecordKind {
         bytes: Bytes,
         /// The system call during which the frame was made, if one was.
         cause: Option<CallId>,
+        /// The node that made the packet sends it here, for the first time.
+        first_hop: bool,
     },
     /// A frame waits for its link, behind `ahead` others. [`RecordKind::FrameSent`] follows under the same number.
     FrameQueued {
@@ -112,6 +114,8 @@ pub enum RecordKind {
         link: LinkId,
         from: NodeId,
         ahead: u32,
+        /// As in [`RecordKind::FrameSent`].
+        cause: Option<CallId>,
     },
     FrameDelivered {
         frame: FrameId,

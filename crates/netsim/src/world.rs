@@ -135,6 +135,8 @@ pub struct World {
     pub(crate) next_frame: u64,
     pub(crate) next_packet: u64,
     pub(crate) next_flow: u32,
+    /// Packets that left the node that made them.
+    pub(crate) packets_sent: u64,
     /// Servers are stopped when all others have ended.
     pub(crate) auto_stop: bool,
     pub(crate) stop_servers: Option<EventKey>,
@@ -178,6 +180,7 @@ impl World {
             next_frame: 0,
             next_packet: 0,
             next_flow: 0,
+            packets_sent: 0,
             auto_stop: false,
             stop_servers: None,
             probes_in_vain: 0,
@@ -378,6 +381,11 @@ impl World {
     /// Frames on their way or in a link's queue.
     pub fn frames_in_flight(&self) -> usize {
         self.in_flight
+    }
+
+    /// Packets that hosts, routers and gateways made and sent, each counted once on all its way.
+    pub fn packets_sent(&self) -> u64 {
+        self.packets_sent
     }
 
     pub(crate) fn record(&mut self, kind: RecordKind) {

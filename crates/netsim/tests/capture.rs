@@ -6,12 +6,12 @@ mod common;
 use std::process::Command;
 use std::time::Duration;
 
-use common::{FOREVER, Lan, Sys, TCP, UDP, delay};
-use socketlab_netsim::{Rest, is_in_capture, pcapng};
+use common::{FOREVER, Lan, Stage, Sys, TCP, UDP, delay};
+use socketlab_netsim::{Capture, LinkParams, Rest, pcapng};
 
 /// A conversation with ARP, TCP, a refused connection, UDP and ICMP.
-fn capture() -> Vec<u8> {
-    let mut lan = Lan::new(delay(2));
+fn conversation(link: LinkParams) -> Stage {
+    let mut lan = Lan::new(link);
     let (a, b) = (lan.host(), lan.host());
     lan.server(b, |sys: &mut Sys| {
         let s = sys.listener("10.0.0.2", 80);
@@ -38,8 +38,13 @@ fn capture() -> Vec<u8> {
     });
     let mut stage = lan.stage();
     assert_eq!(stage.run(), Rest::Finished);
-    stage.records.retain(is_in_capture);
-    pcapng(stage.world.topology(), &stage.records)
+    stage
+}
+
+fn file(stage: &Stage, name: &str) -> std::path::PathBuf {
+    let file = std::env::temp_dir().join(format!("socketlab-capture-{}-{name}.pcapng", std::process::id()));
+    std::fs::write(&file, pcapng(stage.world.topology(), &stage.records)).unwrap();
+    file
 }
 
 fn tshark(file: &std::path::Path, options: &[&str]) -> String {
@@ -55,8 +60,7 @@ fn tshark(file: &std::path::Path, options: &[&str]) -> String {
 
 #[test]
 fn tshark_finds_nothing_wrong() {
-    let file = std::env::temp_dir().join(format!("socketlab-capture-{}.pcapng", std::process::id()));
-    std::fs::write(&file, capture()).unwrap();
+    let file = file(&conversation(delay(2)), "whole");
     let bad = "_ws.malformed || ip.checksum.status == 0 || tcp.checksum.status == 0 || udp.checksum.status == 0 || \
                tcp.analysis.flags && !tcp.analysis.window_update";
     let bad = tshark(&file, &["-Y", bad]);
@@ -82,7 +86,7 @@ fn tshark_finds_nothing_wrong() {
     let lines: Vec<&str> = list.lines().collect();
     assert_eq!(
         lines[0],
-        "host1:eth0\tARP\tWho has 10.0.0.2? Tell 10.0.0.1\tprogram1.py:2: connect(('10.0.0.2', 80))"
+        "host1-lan\tARP\tWho has 10.0.0.2? Tell 10.0.0.1\thost1: program1.py:2: connect(('10.0.0.2', 80))"
     );
     assert!(
         lines.iter().any(|line| line.contains("80 → ") && line.contains("[SYN, ACK] Seq=0 Ack=1")),
@@ -92,4 +96,47 @@ fn tshark_finds_nothing_wrong() {
     assert!(lines.iter().any(|line| line.contains("Destination unreachable (Port unreachable)")), "{list}");
     assert!(lines.iter().any(|line| line.contains("Fragmented IP protocol")), "{list}");
     assert!(times.starts_with("1767268800.001010000"), "labs begin at noon, and nanoseconds count: {times}");
+}
+
+#[test]
+fn each_link_is_an_interface_and_hosts_have_names() {
+    let mut link = delay(2);
+    link.rate_bits_per_s = Some(10_000_000);
+    let file = file(&conversation(link), "names");
+    let columns = ["frame.interface_name", "frame.interface_description", "ip.src_host"];
+    let mut options = vec!["-N", "n", "-Y", "tcp.flags.syn == 1 && tcp.dstport == 80", "-T", "fields"];
+    options.extend(columns.iter().flat_map(|column| ["-e", *column]));
+    let syn = tshark(&file, &options);
+    let about = Command::new("capinfos").arg(&file).output().expect("capinfos comes with tshark");
+    std::fs::remove_file(&file).unwrap();
+    assert_eq!(syn, "host1-lan\thost1 eth0 (10.0.0.1) to lan port1\thost1\n");
+    let about = String::from_utf8(about.stdout).expect("capinfos writes UTF-8");
+    let speeds = about.lines().filter(|line| line.contains("Speed = 10000000")).count();
+    assert_eq!(speeds, 2, "{about}");
+}
+
+#[test]
+fn a_capture_comes_as_it_is_made_and_remembers_little() {
+    // So slow that frames wait for their link long after the calls that caused them.
+    let mut link = delay(2);
+    link.rate_bits_per_s = Some(1_000_000);
+    let stage = conversation(link);
+    let mut capture = Capture::new(stage.world.topology());
+    let mut file = Vec::new();
+    let mut most = 0;
+    for record in &stage.records {
+        capture.push(record);
+        file.extend(capture.take());
+        most = most.max(format!("{capture:?}").len());
+    }
+    assert!(most < 20_000, "a frame in the making, and calls that wait: {most} characters");
+    let rest = format!("{capture:?}");
+    file.extend(capture.finish());
+    assert_eq!(file, pcapng(stage.world.topology(), &stage.records));
+    assert!(!rest.contains(".py:"), "calls that are over are forgotten: {rest}");
+
+    let path = self::file(&stage, "slow");
+    let caused = tshark(&path, &["-Y", "tcp.len > 0 && frame.comment contains \"program1.py:3: send(\""]);
+    std::fs::remove_file(&path).unwrap();
+    assert!(caused.lines().count() > 5, "also those that waited: {caused}");
 }

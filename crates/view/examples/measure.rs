@@ -29,6 +29,7 @@ fn records(count: u64) -> Vec<Record> {
                     arrives: Instant::from_nanos(at + 50_000),
                     bytes: bytes.into(),
                     cause: None,
+                    first_hop: true,
                 },
             });
             let frame = FrameId(id);

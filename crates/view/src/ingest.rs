@@ -254,7 +254,7 @@ impl Ingest {
     }
 
     fn frame(&mut self, at: u64, kind: &RecordKind) -> EventKind {
-        let RecordKind::FrameSent { frame, packet, link, from, to, arrives, bytes, cause } = kind else {
+        let RecordKind::FrameSent { frame, packet, link, from, to, arrives, bytes, cause, .. } = kind else {
             return EventKind::Deadlock { waiting: Vec::new() };
         };
         let first_hop = !self.packets.contains_key(&packet.0);

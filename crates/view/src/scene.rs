@@ -101,6 +101,7 @@ impl Scene {
             arrives: Instant::from_nanos(at + DELAY),
             bytes: bytes.to_vec().into(),
             cause: cause.map(CallId),
+            first_hop: from == CLIENT || from == SERVER,
         };
         self.records.push(Record { at: Instant::from_nanos(at), kind });
         frame

@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use common::{FOREVER, Lan, Stage, Sys, TCP, UDP, delay};
-use socketlab_netsim::{Chance, LinkParams, is_in_capture, pcapng};
+use socketlab_netsim::{Chance, LinkParams, pcapng};
 use socketlab_view::evidence::Failures;
 use socketlab_view::ladder::{ArrowEnd, Ladder, LadderBuilder, LadderFilter};
 use socketlab_view::packets::PacketList;
@@ -64,7 +64,6 @@ fn ladder(seen: &Seen, filter: LadderFilter) -> Ladder {
 }
 
 fn tshark(stage: &mut Stage, name: &str) -> Vec<String> {
-    stage.records.retain(is_in_capture);
     let file = std::env::temp_dir().join(format!("view-{}-{name}.pcapng", std::process::id()));
     std::fs::write(&file, pcapng(stage.world.topology(), &stage.records)).expect("a temporary file");
     let columns = ["_ws.col.Protocol", "_ws.col.Source", "_ws.col.Destination", "_ws.col.Info"];

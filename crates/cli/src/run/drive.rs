@@ -7,9 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result, bail};
-use socketlab_netsim::{
-    ExitStatus, NodeKind, Output, PacketId, Record, RecordKind, Rest, Stdin, Stream, Turn, World,
-};
+use socketlab_netsim::{ExitStatus, NodeKind, Output, RecordKind, Rest, Stdin, Stream, Turn, World};
 use socketlab_stack::{CallId, Instant, Pid};
 
 use super::RunOptions;
@@ -17,6 +15,7 @@ use super::console::Console;
 use super::deadlock::Waiting;
 use super::far::{FarSide, News};
 use super::live::{Events, Live};
+use super::pcap::Pcap;
 use super::process::{Door, Heard, Process};
 use super::python::Python;
 use super::source::Folders;
@@ -39,9 +38,6 @@ pub(crate) struct End {
     pub(crate) ending: Ending,
     /// By program; none: it had not ended.
     pub(crate) statuses: Vec<Option<ExitStatus>>,
-    /// What a capture is made of, if it is asked for.
-    pub(crate) captured: Vec<Record>,
-    pub(crate) frame_count: usize,
     /// By Ctrl-C.
     pub(crate) interrupted: bool,
 }
@@ -68,12 +64,12 @@ struct Run<'a> {
     copies: BTreeSet<Pid>,
     programs: BTreeMap<Pid, usize>,
     calls: BTreeMap<CallId, Waiting>,
-    packets: BTreeSet<PacketId>,
     /// For a view or a trace.
     events: Events,
     live: Option<Live>,
     colours: bool,
     trace: Option<Trace>,
+    pcap: Option<Pcap>,
     typed: Typed,
     /// The far side of the lab's gateway, if it has one.
     real: Option<FarSide>,
@@ -99,10 +95,10 @@ pub(crate) fn drive(
         false => None,
     };
     let statuses = vec![None; world.programs().len()];
-    let end =
-        End { ending: Ending::Finished, statuses, captured: Vec::new(), frame_count: 0, interrupted: false };
+    let end = End { ending: Ending::Finished, statuses, interrupted: false };
     let events = Events::new(world);
     let live = Live::new(options.view, &events, terminal::columns());
+    let pcap = options.pcap.as_deref().map(|path| Pcap::create(path, world.topology())).transpose()?;
     let mut run = Run {
         world,
         python,
@@ -114,11 +110,11 @@ pub(crate) fn drive(
         copies: BTreeSet::new(),
         programs: BTreeMap::new(),
         calls: BTreeMap::new(),
-        packets: BTreeSet::new(),
         live,
         events,
         colours: terminal::colours(options.color),
         trace: options.trace.as_deref().map(Trace::create).transpose()?,
+        pcap,
         typed: Typed::new(),
         real,
         anchor: None,
@@ -132,6 +128,9 @@ pub(crate) fn drive(
     run.console.show(&rest)?;
     if let Some(trace) = run.trace.take() {
         trace.finish()?;
+    }
+    if let Some(pcap) = run.pcap.take() {
+        pcap.finish()?;
     }
     result?;
     if let Some(real) = run.real.take() {
@@ -291,7 +290,8 @@ impl Run<'_> {
         let (world, end) = (&self.world, &self.end);
         self.console.tell(|| {
             let ended = end.statuses.iter().flatten().count();
-            let (ms, all, frames) = (world.now().as_nanos() / 1_000_000, end.statuses.len(), end.frame_count);
+            let (ms, all) = (world.now().as_nanos() / 1_000_000, end.statuses.len());
+            let frames = world.packets_sent();
             format!(
                 "{}.{:03} s of virtual time, {ended} of {all} programs ended, {frames} frames",
                 ms / 1000,
@@ -463,15 +463,15 @@ impl Run<'_> {
                 RecordKind::CallReturned { call, .. } => {
                     self.calls.remove(call);
                 }
-                RecordKind::FrameSent { packet, .. } => {
-                    self.end.frame_count += usize::from(self.packets.insert(*packet));
-                }
                 _ => {}
             }
-            if self.options.pcap.is_some() && socketlab_netsim::is_in_capture(&record) {
-                self.end.captured.push(record);
+            if let Some(pcap) = &mut self.pcap {
+                pcap.push(&record);
             }
         }
-        Ok(())
+        match &mut self.pcap {
+            Some(pcap) => pcap.write(),
+            None => Ok(()),
+        }
     }
 }

@@ -12,6 +12,7 @@
 //! console  what programs print, as it comes
 //! live     the network as text, as it comes
 //! trace    all that happened, into a file
+//! pcap     the frames, into a file for Wireshark
 //! typed    standard input, for the program that asks
 //! terminal width, colours, progress
 //! report   how it ended, as JSON or as sentences
@@ -23,6 +24,7 @@ mod drive;
 mod far;
 mod gateway;
 mod live;
+mod pcap;
 mod process;
 mod python;
 mod relay;
@@ -37,7 +39,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::{Args, ValueEnum};
 
 use crate::complain;
@@ -64,7 +66,7 @@ pub(crate) struct RunOptions {
     #[arg(long, value_name = "FILE")]
     pub(crate) trace: Option<PathBuf>,
 
-    /// Write all frames to FILE, for Wireshark or tshark (pcapng)
+    /// Write all frames to FILE as they come, for Wireshark or tshark (pcapng)
     #[arg(long, value_name = "FILE")]
     pub(crate) pcap: Option<PathBuf>,
 
@@ -130,10 +132,6 @@ pub(crate) fn run(options: &RunOptions) -> Result<ExitCode> {
     let quiet = options.json || options.view == Some(live::View::Quiet);
     let mut console = console::Console::new(&world, quiet, options.view.is_none() || quiet);
     let end = drive::drive(&mut world, &python, &folders, &mut console, options)?;
-    if let Some(path) = &options.pcap {
-        let capture = socketlab_netsim::pcapng(world.topology(), &end.captured);
-        std::fs::write(path, capture).with_context(|| format!("cannot write {}", path.display()))?;
-    }
     let report = report::Report::new(&world, &console, &end, options.seed);
     if options.json {
         let mut out = std::io::stdout().lock();

@@ -18,7 +18,7 @@ pub(crate) struct Report {
     /// What each program waits for, when all wait and nothing will wake one.
     deadlock: Option<Vec<WaitingReport>>,
     /// Frames that a host or gateway sent; one that a switch passed on is not counted again.
-    frames: usize,
+    frames: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -76,7 +76,7 @@ impl Report {
             virtual_time_ns: world.now().as_nanos(),
             seed,
             deadlock,
-            frames: end.frame_count,
+            frames: world.packets_sent(),
         }
     }
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use socketlab_lan::HostReport;
 use socketlab_netsim::{
-    self as netsim, ExitStatus, FrameId, GatewayEvent, LanEvent, NodeId, NodeKind, Output, Record,
-    RecordKind, Rest, Turn, World, is_in_capture, pcapng,
+    self as netsim, Capture, ExitStatus, FrameId, GatewayEvent, LanEvent, NodeId, NodeKind, Output, Record,
+    RecordKind, Rest, Turn, World,
 };
 use socketlab_protocol::{RunState, SourceFile, Speed, Step, Update};
 use socketlab_stack::{CallId, Instant, Pid};
@@ -47,8 +47,8 @@ pub(super) struct Run {
     alive: BTreeMap<Pid, u32>,
     /// Frames on their way to a host or a gateway, where they end.
     arriving: BTreeSet<FrameId>,
-    /// Every frame so far, for the capture file.
-    frames: Vec<Record>,
+    /// The capture file so far.
+    capture: Capture,
     told: Told,
     events: Vec<Event>,
     /// Node of each call that has not returned.
@@ -75,6 +75,7 @@ impl Run {
     pub(super) fn new(wall: Duration, loaded: &Loaded, speed: Speed) -> Run {
         let long_ago = wall.saturating_sub(LOOK_EVERY);
         let world = loaded.lab.build(loaded.seed);
+        let capture = Capture::new(world.topology());
         let touched = (0..world.topology().nodes.len() as u32).map(NodeId).collect();
         Run {
             world,
@@ -88,7 +89,7 @@ impl Run {
             stepping: None,
             alive: BTreeMap::new(),
             arriving: BTreeSet::new(),
-            frames: Vec::new(),
+            capture,
             told: Told {
                 state: RunState::Fresh,
                 clock: None,
@@ -232,7 +233,7 @@ impl Run {
     }
 
     pub(super) fn pcap(&self) -> Vec<u8> {
-        pcapng(self.world.topology(), &self.frames)
+        self.capture.clone().finish()
     }
 
     pub(super) fn pump(&mut self, wall: Duration, jobs: &mut VecDeque<Job>) -> Wait {
@@ -336,9 +337,7 @@ impl Run {
         for record in self.world.drain_records() {
             self.note(&record);
             self.events.push(self.ingest.ingest(&record));
-            if is_in_capture(&record) {
-                self.frames.push(record);
-            }
+            self.capture.push(&record);
         }
     }
 
