@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use socketlab_stack::{CallId, Host, HostEvent, IfaceId, Instant, NeighbourState};
+use socketlab_stack::{CallId, Host, HostEvent, IfaceId, Instant, NeighbourState, Origin};
 
 use crate::link::Waiting;
 use crate::queue::{Event, EventKey};
@@ -120,10 +120,15 @@ impl World {
                 } else {
                     self.record_host_event(node, event, frame);
                 }
-            } else if let Some((iface, bytes, passed)) = host.poll_transmit_tagged(now) {
+            } else if let Some((iface, bytes, origin)) = host.poll_transmit_tagged(now) {
                 // What a host says to itself (`lo`) stays inside its stack.
                 if let Some(port) = ports.get(&iface).copied() {
-                    self.send_from(node, port, bytes, cause, passed.map(PacketId));
+                    let (passed, cause) = match origin {
+                        Some(Origin::Passed(packet)) => (Some(PacketId(packet)), cause),
+                        Some(Origin::Call(call)) => (None, Some(call)),
+                        None => (None, cause),
+                    };
+                    self.send_from(node, port, bytes, cause, passed);
                 }
             } else if let Some((call, result)) = host.poll_completion() {
                 self.completed(call, result);

@@ -6,7 +6,7 @@
 //! would be.
 
 use core::net::IpAddr;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use socketlab_stack::{CallId, Pid};
 
@@ -35,8 +35,12 @@ const NRB_IPV6: u16 = 2;
 /// An option's length is a number of 16 bits; a comment that is cut here still fits with its padding.
 const LONGEST_OPTION: usize = 0xfff0;
 
-/// A capture file in the making. What it remembers does not grow with the file: calls that have not returned, and
-/// frames that wait for their link.
+/// Calls that are remembered after they have returned: a datagram may wait for its neighbour's address. A choice; one
+/// that waits still longer has no comment.
+const RECENT: usize = 1024;
+
+/// A capture file in the making. What it remembers does not grow with the file: calls that have not returned or
+/// have just done so, and frames that wait for their link.
 #[derive(Clone, Debug)]
 pub struct Capture {
     file: Vec<u8>,
@@ -44,8 +48,8 @@ pub struct Capture {
     /// Where each process runs.
     processes: BTreeMap<Pid, NodeId>,
     calls: BTreeMap<CallId, Cause>,
-    /// The call that returned last, if it was still to be kept: the frames of a call without a reply come after it.
-    last: Option<CallId>,
+    /// The calls that returned last, oldest first.
+    recent: VecDeque<CallId>,
     /// Frames in the links' queues that a call caused.
     queued: BTreeMap<FrameId, CallId>,
     /// The frame that was sent last: the next record says whether it got as far as its link.
@@ -105,7 +109,7 @@ impl Capture {
             hosts: topology.nodes.iter().map(|node| node.name.clone()).collect(),
             processes: BTreeMap::new(),
             calls: BTreeMap::new(),
-            last: None,
+            recent: VecDeque::new(),
             queued: BTreeMap::new(),
             sent: None,
         }
@@ -136,7 +140,6 @@ impl Capture {
                     .for_each(|cause| cause.returned = true);
             }
             RecordKind::CallEntered { call, pid, name, args, place, .. } => {
-                self.forget_last();
                 let host = self.processes.get(pid).and_then(|node| self.hosts.get(node.0 as usize));
                 let host = host.map_or("", String::as_str);
                 let comment = match place.as_str() {
@@ -146,10 +149,14 @@ impl Capture {
                 self.calls.insert(*call, Cause { pid: *pid, comment, queued: 0, returned: false });
             }
             RecordKind::CallReturned { call, .. } => {
-                self.forget_last();
                 if let Some(cause) = self.calls.get_mut(call) {
                     cause.returned = true;
-                    self.last = Some(*call);
+                    self.recent.push_back(*call);
+                }
+                if self.recent.len() > RECENT
+                    && let Some(call) = self.recent.pop_front()
+                {
+                    self.forget(call);
                 }
             }
             RecordKind::FrameQueued { frame, cause: Some(call), .. } => {
@@ -194,16 +201,10 @@ impl Capture {
         self.forget(call);
     }
 
-    fn forget_last(&mut self) {
-        if let Some(call) = self.last.take() {
-            self.forget(call);
-        }
-    }
-
     /// Forgets a call that causes nothing any more.
     fn forget(&mut self, call: CallId) {
         let over = self.calls.get(&call).is_some_and(|cause| cause.returned && cause.queued == 0);
-        if over && self.last != Some(call) {
+        if over && !self.recent.contains(&call) {
             self.calls.remove(&call);
         }
     }

@@ -46,8 +46,8 @@ pub use call::{Call, CallId, Fd, Outcome, Pid, Ret};
 pub use errno::{Cause, Errno, Failure};
 pub use event::{Demux, DropReason, HostEvent, IfaceId, SocketId, TimerKind};
 pub use forward::{
-    ConnState, Direction, FilterAction, FilterRule, NatConfig, NatEntry, NatKind, PortForward, RuleSnapshot,
-    Tuple,
+    ConnState, Direction, FilterAction, FilterRule, NatConfig, NatEntry, NatKind, Origin, PortForward,
+    RuleSnapshot, Tuple,
 };
 pub use host::{Host, HostConfig, Intercept, InterceptId, Profile, Refusal};
 pub use snapshot::{

@@ -27,6 +27,7 @@ pub use filter::{ConnState, Direction, FilterAction, FilterRule};
 pub use nat::{NatConfig, NatEntry, NatKind, PortForward};
 pub use packet::Tuple;
 
+use crate::call::CallId;
 use crate::event::{DropReason, HostEvent, IfaceId};
 use crate::host::Host;
 use crate::icmp::Problem;
@@ -48,6 +49,8 @@ pub(crate) struct Forward {
     fragments: BTreeMap<FragmentKey, (End, Ipv4Addr, Instant)>,
     /// The frame that is being handled, by the number its bringer gave it.
     pub(crate) tag: Option<u64>,
+    /// The system call that is being made.
+    pub(crate) call: Option<CallId>,
     /// The packet that is being handled has other ends than it came with.
     translated: bool,
 }
@@ -96,7 +99,7 @@ impl Host {
         rules.map(|(rule, packets)| RuleSnapshot { rule: rule.clone(), packets }).collect()
     }
 
-    /// As [`Host::handle_frame`]; frames that pass the packet on unchanged bear `tag` in
+    /// As [`Host::handle_frame`]; frames that pass the packet on unchanged are [`Origin::Passed`] with `tag`, see
     /// [`Host::poll_transmit_tagged`].
     pub fn handle_frame_tagged(&mut self, now: Instant, iface: IfaceId, frame: Bytes, tag: u64) {
         self.forward.tag = Some(tag);
@@ -294,8 +297,8 @@ impl Host {
     fn pass_on(&mut self, now: Instant, way: &Path, bytes: &[u8]) {
         let mut frame = vec![0; ETHERNET_LEN];
         let tag = self.forward.tag.filter(|_| !self.forward.translated);
-        if let (Some(tag), Some(room)) = (tag, frame.get_mut(..8)) {
-            room.copy_from_slice(&(tag + 1).to_be_bytes());
+        if let Some(tag) = tag {
+            Origin::Passed(tag).mark(&mut frame);
         }
         frame.extend_from_slice(bytes);
         self.send_to_neighbour(now, way.iface, way.next_hop, way.source, frame);
@@ -318,8 +321,32 @@ fn fragment_key(bytes: &[u8]) -> Option<FragmentKey> {
     Some((tuple.source.ip(), tuple.destination.ip(), tuple.protocol, id))
 }
 
-/// The number of the frame whose packet this one passes on.
-pub(crate) fn tag_of(frame: &[u8]) -> Option<u64> {
-    let room = frame.get(..8).and_then(|octets| octets.first_chunk())?;
-    u64::from_be_bytes(*room).checked_sub(1)
+/// Where a frame that a host sends comes from, if that is known. It is kept in the room for the Ethernet header until
+/// that is written, since a frame may have to wait for its neighbour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// It passes on the packet of the frame that its bringer gave this number: see [`Host::handle_frame_tagged`].
+    Passed(u64),
+    /// It was made during this system call.
+    Call(CallId),
+}
+
+impl Origin {
+    /// Notes it in a frame without a header.
+    pub(crate) fn mark(self, frame: &mut [u8]) {
+        let mark = match self {
+            Origin::Passed(tag) => (tag << 1) + 1,
+            Origin::Call(call) => (call.0 << 1) + 2,
+        };
+        if let Some(room) = frame.get_mut(..8) {
+            room.copy_from_slice(&mark.to_be_bytes());
+        }
+    }
+
+    /// What was noted.
+    pub(crate) fn of(frame: &[u8]) -> Option<Origin> {
+        let room = frame.get(..8).and_then(|octets| octets.first_chunk())?;
+        let mark = u64::from_be_bytes(*room).checked_sub(1)?;
+        Some(if mark & 1 == 0 { Origin::Passed(mark >> 1) } else { Origin::Call(CallId(mark >> 1)) })
+    }
 }

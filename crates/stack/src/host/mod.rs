@@ -18,7 +18,7 @@ use crate::addr::{IpCidr, MacAddr};
 use crate::call::{Call, CallId, Fd, Outcome, Pid, Ret};
 use crate::errno::Failure;
 use crate::event::{DropReason, HostEvent, IfaceId, SocketId};
-use crate::forward::{Forward, Nat};
+use crate::forward::{Forward, Nat, Origin};
 use crate::groups::Groups;
 use crate::icmp::{Limits, Problem};
 use crate::ip::{ETHERNET_LEN, Iface, NO_MAC, PathMtus, Reassembly, Route, Routes};
@@ -83,7 +83,7 @@ pub struct Host {
     pub(crate) held: BTreeMap<InterceptId, HeldSyn>,
     pub(crate) next_intercept: u64,
     /// Frames out, with the number of the frame whose packet they pass on.
-    pub(crate) transmit: VecDeque<(IfaceId, Bytes, Option<u64>)>,
+    pub(crate) transmit: VecDeque<(IfaceId, Bytes, Option<Origin>)>,
     pub(crate) completions: VecDeque<(CallId, Result<Ret, Failure>)>,
     pub(crate) events: VecDeque<HostEvent>,
     pub(crate) intercepts: VecDeque<Intercept>,
@@ -209,9 +209,8 @@ impl Host {
         take(&mut self.transmit).map(|(iface, frame, _)| (iface, frame))
     }
 
-    /// As [`Host::poll_transmit`], with the tag of the frame whose packet this one passes on unchanged: see
-    /// [`Host::handle_frame_tagged`].
-    pub fn poll_transmit_tagged(&mut self, _now: Instant) -> Option<(IfaceId, Bytes, Option<u64>)> {
+    /// As [`Host::poll_transmit`], with what the frame comes from.
+    pub fn poll_transmit_tagged(&mut self, _now: Instant) -> Option<(IfaceId, Bytes, Option<Origin>)> {
         take(&mut self.transmit)
     }
 
@@ -276,8 +275,10 @@ impl Host {
     /// A program makes a system call.
     pub fn call(&mut self, now: Instant, pid: Pid, id: CallId, call: Call) -> Outcome {
         self.clock = now;
+        self.forward.call = Some(id);
         let outcome = self.begin(now, pid, id, call);
         self.settle(now);
+        self.forward.call = None;
         // On `lo` the answer of a call that had to wait may be here already.
         match self.completions.iter().position(|(done, _)| *done == id) {
             Some(at) if outcome == Outcome::Blocked => {

@@ -10,7 +10,7 @@ use super::route::Path;
 use crate::addr::MacAddr;
 use crate::errno::{Errno, Failure};
 use crate::event::IfaceId;
-use crate::forward::Direction;
+use crate::forward::{Direction, Origin};
 use crate::host::Host;
 use crate::neighbour::{Ask, Key, News, Resolved};
 use crate::time::Instant;
@@ -298,8 +298,11 @@ impl Host {
         iface: IfaceId,
         next_hop: IpAddr,
         source: IpAddr,
-        frame: Vec<u8>,
+        mut frame: Vec<u8>,
     ) {
+        if let (Some(call), None) = (self.forward.call, Origin::of(&frame)) {
+            Origin::Call(call).mark(&mut frame);
+        }
         let kind = if next_hop.is_ipv4() { EthernetProtocol::Ipv4 } else { EthernetProtocol::Ipv6 };
         match self.neighbours.resolve(now, (iface, next_hop), source, frame) {
             Resolved::To(mac, frame) => self.send_frame(iface, mac, kind, frame),
@@ -346,11 +349,11 @@ impl Host {
         mut frame: Vec<u8>,
     ) {
         let Some(mac) = self.ifaces.get(iface.0).map(|iface| iface.mac) else { return };
-        let tag = crate::forward::tag_of(&frame);
+        let origin = Origin::of(&frame);
         let mut ethernet = EthernetFrame::new_unchecked(&mut frame);
         ethernet.set_dst_addr(EthernetAddress(to.0));
         ethernet.set_src_addr(EthernetAddress(mac.0));
         ethernet.set_ethertype(kind);
-        self.transmit.push_back((iface, frame.into(), tag));
+        self.transmit.push_back((iface, frame.into(), origin));
     }
 }
