@@ -37,8 +37,6 @@ class _Open:
 
 _open = {}
 _inheritable = set()
-#: For edge-triggered epoll(7): what was last reported of a descriptor, until the program does something with it.
-reported = {}
 
 
 def opened(fd, like=None):
@@ -51,7 +49,6 @@ def closed(fd):
     """A descriptor is closed, or about to be."""
     _open.pop(fd, None)
     _inheritable.discard(fd)
-    reported.pop(fd, None)
 
 
 def is_ours(fd):
@@ -108,7 +105,6 @@ def dup(fd, least=0):
 def read(fd, size):
     if fd == 0:
         return _standard_input(size)
-    reported.pop(fd, None)
     return _call("recv", fd, size, 0, 0 if is_nonblocking(fd) else None) if size else b""
 
 
@@ -117,7 +113,6 @@ def write(fd, data):
     if fd in _STANDARD:
         sched.write(2 if fd == 2 else 1, data.decode("utf-8", "replace"))
         return len(data)
-    reported.pop(fd, None)
     return _call("send", fd, data, 0, 0 if is_nonblocking(fd) else None)
 
 

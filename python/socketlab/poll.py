@@ -1,14 +1,14 @@
-"""Stands in for the C module `select`: each `select`, `poll` and `epoll` wait is one `poll` call to the world.
+"""Stands in for the C module `select`: each `select` and `poll` is one `poll` call to the
+world, each `epoll` method one call of its own.
 
-Files of the machine are always ready, as on Linux; an epoll object's own descriptor is one of them (in the page it has
-none), so it cannot be waited for itself.
-
-Left out: with edge-triggered epoll, octets that come while earlier ones are unread make no edge of their own.
+Files of the machine are always ready, as on Linux. An epoll object is one of the host's files (`socket/epoll.rs` of
+the stack); what is here checks arguments as C does.
 """
 
 from operator import index
 
 import os
+import sys
 
 from socketlab import descriptors, sched
 from socketlab.errors import exception, time_too_large
@@ -26,8 +26,15 @@ PIPE_BUF = 4096
 _FD_SETSIZE = 1024
 #: An int of C.
 _MOST_MILLISECONDS = 1 << 31
-#: The events poll(2) knows; epoll's modifiers are not among them.
-_POLL_EVENTS = 0x3FFF
+#: epoll_ctl(2).
+_ADD, _DELETE, _MODIFY = 1, 2, 3
+
+
+def _call(op, *args):
+    failure, value = sched.call(op, *args)
+    if failure is not None:
+        raise exception(failure, value)
+    return value
 
 
 def _descriptor(obj):
@@ -191,112 +198,74 @@ def poll():
     return _Poll._made()
 
 
-class _Interest:
-    """The kernel's half of an epoll object, which copies of its descriptor share: descriptor: events."""
-
-    def __init__(self):
-        self.wanted = {}
-
-
-#: By the epoll object's own descriptor, where there are such.
-_interests = {}
-
-
 class epoll:
+    """An epoll object of the host (epoll(7))."""
+
     __module__ = "select"
-    __slots__ = ("_fd", "_interest", "__weakref__")
+    __slots__ = ("_fd", "__weakref__")
 
     def __init__(self, sizehint=-1, flags=0):
+        self._fd = -1
         if sizehint != -1 and index(sizehint) <= 0:
             raise ValueError("sizehint must be positive or -1")
         if flags & ~EPOLL_CLOEXEC:
             raise exception("EINVAL")
-        self._interest = _Interest()
-        self._fd = -1
-        if descriptors.floor:
-            self._fd = os.open(os.devnull, os.O_RDWR)
-            _interests[self._fd] = self._interest
+        if not _is_a_trial():
+            self._fd = descriptors.opened(_call("epoll_create"))
 
     @classmethod
     def fromfd(cls, fd, /):
         self = object.__new__(cls)
         self._fd = index(fd)
-        self._interest = _interests.get(self._fd) or _Interest()
         return self
 
     def __del__(self):
-        if getattr(self, "_interest", None) is not None:
-            self.close()
+        if sched.transport is None:
+            return
+        fd, self._fd = self._fd, -1
+        if descriptors.is_open(fd):
+            descriptors.closed(fd)
+            sched.post("close", fd)
 
     @property
     def closed(self):
-        return self._interest is None
+        return self._fd < 0
 
-    def _open(self):
-        if self._interest is None:
+    def fileno(self):
+        if self._fd < 0:
             raise ValueError("I/O operation on closed epoll object")
-        if self._fd != -1:
-            try:
-                os.fstat(self._fd)
-            except OSError:
-                raise exception("EBADF") from None
-        return self._interest.wanted
+        return self._fd
 
     def close(self):
-        self._interest = None
         fd, self._fd = self._fd, -1
-        if fd != -1:
-            _interests.pop(fd, None)
-            try:
-                os.close(fd)
-            except OSError:
-                pass
+        if fd >= 0:
+            os.close(fd)
 
     def __enter__(self):
-        self._open()
+        self.fileno()
         return self
 
     def __exit__(self, *exc):
         self.close()
 
-    def fileno(self):
-        if self._interest is None:
-            raise ValueError("I/O operation on closed epoll object")
-        if self._fd == -1:
-            raise exception("ENOSYS")
-        return self._fd
-
-    def register(self, fd, eventmask=EPOLLIN | EPOLLPRI | EPOLLOUT):
-        wanted, fd = self._open(), _descriptor(fd)
-        if fd in wanted and _is_open(fd):
-            raise exception("EEXIST")
-        if not descriptors.is_ours(fd) and fd > 2:
+    def _control(self, op, fd, events=0):
+        mine, fd = self.fileno(), _descriptor(fd)
+        if fd > 2 and not descriptors.is_ours(fd):
             os.fstat(fd)  # EBADF, or else a file, which epoll does not take: epoll_ctl(2).
             raise exception("EPERM")
-        if fd > 2:
-            failure, text = sched.call("sockinfo", fd)
-            if failure is not None:
-                raise exception(failure, text)
-        wanted[fd] = _unsigned_int(eventmask)
+        _call("epoll_ctl", mine, op, fd, _unsigned_int(events))
+
+    def register(self, fd, eventmask=EPOLLIN | EPOLLPRI | EPOLLOUT):
+        self._control(_ADD, fd, eventmask)
 
     def modify(self, fd, eventmask):
-        self._known(fd)[_descriptor(fd)] = _unsigned_int(eventmask)
+        self._control(_MODIFY, fd, eventmask)
 
     def unregister(self, fd):
-        del self._known(fd)[_descriptor(fd)]
-
-    def _known(self, fd):
-        """The interest list, if it has the descriptor."""
-        wanted, fd = self._open(), _descriptor(fd)
-        if not _is_open(fd):
-            wanted.pop(fd, None)
-            raise exception("EBADF")
-        if fd not in wanted:
-            raise exception("ENOENT")
-        return wanted
+        self._control(_DELETE, fd)
 
     def poll(self, timeout=None, maxevents=-1):
-        wanted = self._open()
+        fd = self.fileno()
         nanoseconds = None
         if timeout is not None:
             try:
@@ -311,26 +280,19 @@ class epoll:
             maxevents = _FD_SETSIZE - 1
         if maxevents <= 0:
             raise ValueError(f"maxevents must be greater than 0, got {maxevents}")
-        reported = descriptors.reported
-        asked = []
-        for fd, events in wanted.items():
-            new = events & _POLL_EVENTS & ~(reported.get(fd, 0) if events & EPOLLET else 0)
-            if new:
-                asked.append((fd, new))
-        ready = []
-        for fd, events in _wait_for_ours(asked, nanoseconds)[:maxevents]:
-            if events & POLLNVAL:
-                wanted.pop(fd, None)  # A closed descriptor leaves the set by itself: epoll(7).
-                continue
-            mode = wanted.get(fd, 0)
-            if mode & EPOLLET:
-                # All that is the case is told with what is new.
-                [(_, events)] = _wait_for_ours([(fd, mode & _POLL_EVENTS)], 0) or [(fd, events)]
-                reported[fd] = events
-            if mode & EPOLLONESHOT:
-                wanted[fd] = EPOLLONESHOT
-            ready.append((fd, events))
+        failure, ready = sched.call_within(nanoseconds, "epoll_wait", fd, maxevents)
+        if failure == "timeout":
+            return []
+        if failure is not None:
+            raise exception(failure, ready)
         return ready
+
+
+def _is_a_trial():
+    """Whether nobody will use the object: `selectors` tries whether there is epoll when it is imported, which may be
+    before there is a world, and which no program of a lab means to do."""
+    selectors = sys.modules.get("selectors")
+    return sched.transport is None or getattr(getattr(selectors, "__spec__", None), "_initializing", False)
 
 
 def _is_file(fd):
@@ -339,10 +301,6 @@ def _is_file(fd):
     except OSError:
         return False
     return True
-
-
-def _is_open(fd):
-    return fd <= 2 or descriptors.is_open(fd)
 
 
 def _unsigned_int(value):

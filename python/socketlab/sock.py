@@ -370,8 +370,6 @@ class socket:
 
     def _wait(self, flags):
         """How long a transfer may block, in nanoseconds."""
-        # To epoll(7), what the program does here begins something new.
-        descriptors.reported.pop(self._fd, None)
         if self._limit is None and (flags & _DONTWAIT or descriptors.is_nonblocking(self._fd)):
             return 0
         return self._limit

@@ -131,6 +131,9 @@ pub(crate) fn allows(call: &Call, errno: Errno) -> bool {
         }
         // A descriptor that is not open is an event, POLLNVAL, not an error.
         Call::Poll { .. } => (&[EFAULT, EINTR, EINVAL, ENOMEM], false),
+        Call::EpollCreate => (&[EINVAL, EMFILE, ENOMEM], false),
+        Call::EpollCtl { .. } => (&[EBADF, EEXIST, EINVAL, ELOOP, ENOENT, ENOMEM, EPERM], false),
+        Call::EpollWait { .. } => (&[EBADF, EFAULT, EINTR, EINVAL], false),
         // tcp(7): EINVAL on a listener. EOPNOTSUPP: Linux `unix_ioctl`, SIOCATMARK of datagrams.
         Call::Ioctl { .. } => (&[EBADF, EFAULT, EINVAL, ENOTTY, EOPNOTSUPP], false),
         Call::FileLimit { .. } => (&[EFAULT, EINVAL, EPERM], false),
@@ -138,5 +141,25 @@ pub(crate) fn allows(call: &Call, errno: Errno) -> bool {
         Call::SetUsers { .. } => (&[EAGAIN, EINVAL, EPERM], false),
         Call::SockInfo { .. } => (&[EBADF], false),
     };
-    own.contains(&errno) || pending && PENDING.contains(&errno)
+    // A descriptor may be an epoll object's.
+    let not_a_socket = errno == ENOTSOCK && takes_socket(call);
+    not_a_socket || own.contains(&errno) || pending && PENDING.contains(&errno)
+}
+
+/// Whether the call is about a socket, and about no other file.
+fn takes_socket(call: &Call) -> bool {
+    !matches!(
+        call,
+        Call::Socket { .. }
+            | Call::SocketPair { .. }
+            | Call::Dup { .. }
+            | Call::Close { .. }
+            | Call::Poll { .. }
+            | Call::EpollCreate
+            | Call::EpollCtl { .. }
+            | Call::EpollWait { .. }
+            | Call::FileLimit { .. }
+            | Call::Unlink { .. }
+            | Call::SetUsers { .. }
+    )
 }

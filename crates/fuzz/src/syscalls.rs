@@ -100,7 +100,7 @@ fn controls(u: &mut Unstructured<'_>) -> Result<Vec<Control>> {
 }
 
 fn call(u: &mut Unstructured<'_>, open: &BTreeSet<i32>) -> Result<Call> {
-    Ok(match u.int_in_range(0..=29)? {
+    Ok(match u.int_in_range(0..=32)? {
         0..=3 => {
             let family = *u.choose(&[2, 2, 2, 10, 10, 1, 17, -1])?;
             let kind = *u.choose(&[1, 1, 1, 2, 2, 3, 5, 4, 99])?;
@@ -170,6 +170,15 @@ fn call(u: &mut Unstructured<'_>, open: &BTreeSet<i32>) -> Result<Call> {
             }
             Call::Poll { fds, timeout: timeout(u)? }
         }
+        29 => Call::EpollCreate,
+        30 => Call::EpollCtl {
+            epoll: fd(u, open)?,
+            op: u.int_in_range(0..=4)?,
+            fd: fd(u, open)?,
+            // Mostly EPOLLIN, EPOLLOUT, EPOLLRDHUP, and each mode.
+            events: u32::arbitrary(u)? & if u.ratio(3, 4)? { 0xd000_2005 } else { u32::MAX },
+        },
+        31 => Call::EpollWait { epoll: fd(u, open)?, most: u.int_in_range(0..=5)?, timeout: timeout(u)? },
         _ => match u.int_in_range(0..=4)? {
             0 => Call::Ioctl { fd: fd(u, open)?, request: *u.choose(&[0x541b, 0x5411, 0x8905, 0])? },
             1 => Call::FileLimit { limit: if u.arbitrary()? { Some(u.int_in_range(0..=64)?) } else { None } },

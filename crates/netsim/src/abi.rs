@@ -52,6 +52,9 @@
 //! | `sendmsg` | fd, bytes, [(level, type, bytes)], flags, address or None, timeout | octets taken |
 //! | `recvmsg` | fd, n, room for ancillary data, flags, timeout | (bytes, [(level, type, bytes)], msg_flags, address or None) |
 //! | `poll` | [(fd, events)], timeout | [(fd, revents)] |
+//! | `epoll_create` | | fd |
+//! | `epoll_ctl` | epoll fd, op, fd, events | None |
+//! | `epoll_wait` | epoll fd, most, timeout | [(fd, revents)] |
 //! | `resolve` | name, family (0: any) | [(family, numeric address), ...] |
 //! | `revresolve` | numeric address | name |
 //! | `gethostname` | | str |
@@ -267,6 +270,16 @@ impl Args<'_> {
                 timeout: self.timeout()?,
             }),
             "poll" => plain(Call::Poll { fds: self.poll_list()?, timeout: self.timeout()? }),
+            "epoll_create" => plain(Call::EpollCreate),
+            "epoll_ctl" => plain(Call::EpollCtl {
+                epoll: self.fd()?,
+                op: self.i32()?,
+                fd: self.fd()?,
+                events: self.events()?,
+            }),
+            "epoll_wait" => {
+                plain(Call::EpollWait { epoll: self.fd()?, most: self.usize()?, timeout: self.timeout()? })
+            }
             "prlimit" => {
                 let limit = usize::try_from(self.int()?).ok();
                 plain(Call::FileLimit { limit })
@@ -344,6 +357,12 @@ impl Args<'_> {
     fn i32(&mut self) -> Result<i32, AbiError> {
         let n = self.int()?;
         i32::try_from(n).or_else(|_| self.wrong("an int of 32 bits", &n.to_string()))
+    }
+
+    /// Events of epoll(7), which take all 32 bits.
+    fn events(&mut self) -> Result<u32, AbiError> {
+        let n = self.int()?;
+        u32::try_from(n).or_else(|_| self.wrong("events", &n.to_string()))
     }
 
     /// A user's number; -1 is none.

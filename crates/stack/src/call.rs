@@ -81,6 +81,12 @@ pub enum Call {
     RecvMsg { fd: Fd, len: usize, room: usize, flags: i32, timeout: Option<Duration> },
     /// poll(2): descriptors with the events asked for.
     Poll { fds: Vec<(Fd, u16)>, timeout: Option<Duration> },
+    /// epoll_create1(2).
+    EpollCreate,
+    /// epoll_ctl(2). `op`: 1 `EPOLL_CTL_ADD`, 2 `EPOLL_CTL_DEL`, 3 `EPOLL_CTL_MOD`. The event's data is the descriptor.
+    EpollCtl { epoll: Fd, op: i32, fd: Fd, events: u32 },
+    /// epoll_wait(2), answered with [`Ret::Ready`]. `most`: so many descriptors at a time.
+    EpollWait { epoll: Fd, most: usize, timeout: Option<Duration> },
     /// ioctl(2): `FIONREAD` 0x541B, octets that can be read (of a datagram socket: of the first datagram), and
     /// `TIOCOUTQ` 0x5411, octets that the peer has not acknowledged; `SIOCATMARK` 0x8905: 1 if the
     /// next octet is the urgent one; tcp(7), udp(7), unix(7).
@@ -119,6 +125,9 @@ impl Call {
             Call::SendMsg { .. } => "sendmsg",
             Call::RecvMsg { .. } => "recvmsg",
             Call::Poll { .. } => "poll",
+            Call::EpollCreate => "epoll_create",
+            Call::EpollCtl { .. } => "epoll_ctl",
+            Call::EpollWait { .. } => "epoll_wait",
             Call::Ioctl { .. } => "ioctl",
             Call::FileLimit { .. } => "prlimit",
             Call::Unlink { .. } => "unlink",

@@ -11,6 +11,7 @@ use crate::event::{Demux, DropReason, HostEvent, SocketId};
 use crate::host::{Host, Intercept};
 use crate::icmp::Problem;
 use crate::ip::{Arrived, Header, protocol};
+use crate::socket::NEWS_IN;
 use crate::socket::{Datagram, Meta};
 use crate::time::Instant;
 
@@ -86,7 +87,7 @@ impl Host {
         }
         queue.held += cost;
         queue.queue.push_back(Datagram { from, data, cost, meta });
-        self.wake(id);
+        self.wake_for(id, NEWS_IN);
     }
 
     /// Gateway mode: sends a datagram with these ends, which need not be ours.

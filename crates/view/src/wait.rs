@@ -171,7 +171,7 @@ impl Waits {
                 let key = if closed { "wait-send-zero-window" } else { "wait-send-full" };
                 (key, vec![peer_arg, ("queued", queued)])
             }
-            "poll" => ("wait-poll", vec![]),
+            "poll" | "epoll_wait" => ("wait-poll", vec![]),
             "sleep" => ("wait-sleep", vec![("ms", sleep_left(&call.args, since, now))]),
             "park" => ("wait-lock", vec![]),
             "readline" => ("wait-stdin", vec![]),

@@ -39,7 +39,7 @@ fn words(name: &str, row: Option<&SocketRow>) -> String {
         ("send" | "sendto" | "sendmsg", Some(row)) => {
             format!("room: {} octets wait, and {} takes none", row.send_q, row.peer)
         }
-        ("poll", _) => "something on one of its descriptors".to_owned(),
+        ("poll" | "epoll_wait", _) => "something on one of its descriptors".to_owned(),
         ("park", _) => "a lock or another thread".to_owned(),
         ("readline", _) => "its standard input".to_owned(),
         ("waitpid", _) => "the end of a process that it started".to_owned(),

@@ -65,6 +65,7 @@ const TCP_OPTIONS: &[(i32, &str)] = &[
     (12, "TCP_QUICKACK"),
 ];
 const IOCTLS: &[(i32, &str)] = &[(0x541B, "FIONREAD"), (0x5411, "TIOCOUTQ"), (0x8905, "SIOCATMARK")];
+const EPOLL_OPS: &[(i32, &str)] = &[(1, "EPOLL_CTL_ADD"), (2, "EPOLL_CTL_DEL"), (3, "EPOLL_CTL_MOD")];
 const HOWS: &[(i32, &str)] = &[(0, "SHUT_RD"), (1, "SHUT_WR"), (2, "SHUT_RDWR")];
 
 fn option_name(level: i32, name: i32) -> String {
@@ -116,11 +117,14 @@ impl Request {
                 | Call::Recv { fd, .. }
                 | Call::SendMsg { fd, .. }
                 | Call::RecvMsg { fd, .. }
+                | Call::EpollCtl { fd, .. }
                 | Call::Ioctl { fd, .. }
                 | Call::SockInfo { fd } => Some(*fd),
                 Call::Socket { .. }
                 | Call::SocketPair { .. }
                 | Call::Poll { .. }
+                | Call::EpollCreate
+                | Call::EpollWait { .. }
                 | Call::Unlink { .. }
                 | Call::SetUsers { .. }
                 | Call::FileLimit { .. } => None,
@@ -140,6 +144,7 @@ impl Request {
                 | Call::Recv { timeout, .. }
                 | Call::SendMsg { timeout, .. }
                 | Call::RecvMsg { timeout, .. }
+                | Call::EpollWait { timeout, .. }
                 | Call::Poll { timeout, .. },
                 _,
             ) => *timeout,
@@ -190,11 +195,20 @@ impl Request {
                     let timeout = timeout.map_or("None".to_owned(), |t| python::seconds(t.as_nanos()));
                     format!("[{}], {timeout}", fds.join(", "))
                 }
+                Call::EpollCtl { epoll, op, fd, events } => {
+                    let op = python::constant(EPOLL_OPS, *op);
+                    format!("{}, {op}, {}, {events:#x}", epoll.0, fd.0)
+                }
+                Call::EpollWait { epoll, timeout, .. } => {
+                    let timeout = timeout.map_or("None".to_owned(), |t| python::seconds(t.as_nanos()));
+                    format!("{}, {timeout}", epoll.0)
+                }
                 Call::Ioctl { request, .. } => python::constant(IOCTLS, *request as i32),
                 Call::SetUsers { real, effective, saved } => {
                     [real, effective, saved].map(|user| user.map_or(-1, i64::from).to_string()).join(", ")
                 }
-                Call::Dup { .. }
+                Call::EpollCreate
+                | Call::Dup { .. }
                 | Call::Close { .. }
                 | Call::Accept { .. }
                 | Call::GetSockName { .. }

@@ -26,6 +26,7 @@ impl World {
         if let Some(host) = self.host_mut(node) {
             host.host.fork(parent, pid);
         }
+        self.tell_input(pid);
         self.record(RecordKind::ProcessStarted { node, pid, program });
         self.outputs.push_back(Output::Fork { parent, pid });
         let reply = Reply::ok(Value::Int(i64::from(pid.0)));

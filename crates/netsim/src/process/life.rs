@@ -67,6 +67,7 @@ impl World {
             }
             Some(Stdin::Open) | None => {}
         }
+        self.tell_input(pid);
         self.record(RecordKind::ProcessStarted { node, pid, program });
         self.outputs.push_back(Output::Start { pid, program });
         self.running = Some(pid);

@@ -84,6 +84,14 @@ impl World {
 
     /// Text was typed, or a thread wants a line: gives lines to those who wait for them.
     pub(super) fn offer_lines(&mut self, pid: Pid) {
+        let had_input = self.processes.get(&pid).is_some_and(Process::has_input);
+        self.give_lines(pid);
+        if had_input && !self.processes.get(&pid).is_some_and(Process::has_input) {
+            self.tell_input(pid);
+        }
+    }
+
+    fn give_lines(&mut self, pid: Pid) {
         loop {
             let Some(process) = self.processes.get_mut(&pid) else { return };
             let waiting = process.threads.iter().find_map(|(tid, wait)| match wait {
@@ -157,6 +165,16 @@ impl World {
         self.drain(node, Some(id), None);
     }
 
+    /// The host's epoll objects hear whether the process's standard input can be read.
+    pub(super) fn tell_input(&mut self, pid: Pid) {
+        let Some(process) = self.processes.get(&pid).filter(|process| !process.ended) else { return };
+        let (node, input, now) = (process.node, process.has_input(), self.now);
+        if let Some(host) = self.host_mut(node) {
+            host.host.set_input(now, pid, input);
+        }
+        self.drain(node, None, None);
+    }
+
     /// Text was typed: those who poll standard input see it.
     fn offer_input(&mut self, pid: Pid) {
         let now = self.now;
@@ -185,5 +203,6 @@ impl World {
         process.end_of_file = text.is_empty();
         self.offer_lines(pid);
         self.offer_input(pid);
+        self.tell_input(pid);
     }
 }

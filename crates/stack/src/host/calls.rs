@@ -29,7 +29,7 @@ impl Host {
         let result = match &call {
             Call::Socket { family, kind, protocol } => self.new_socket(pid, *family, *kind, *protocol),
             Call::SocketPair { family, kind, protocol } => self.socket_pair(pid, *family, *kind, *protocol),
-            Call::Dup { fd } => self.lookup(pid, *fd).and_then(|socket| self.duplicate(pid, socket)),
+            Call::Dup { fd } => self.lookup_file(pid, *fd).and_then(|file| self.duplicate(pid, file)),
             Call::Close { fd } => return self.close(now, pid, id, *fd),
             Call::Bind { fd, addr } => {
                 self.lookup(pid, *fd).and_then(|socket| self.bind_any(pid, socket, addr))
@@ -48,6 +48,15 @@ impl Host {
             Call::Shutdown { fd, how } => {
                 self.lookup(pid, *fd).and_then(|socket| self.shutdown(now, socket, *how))
             }
+            Call::EpollCreate => self.epoll_create(pid),
+            Call::EpollCtl { epoll, op, fd, events } => self
+                .lookup_file(pid, *epoll)
+                .and_then(|epoll| self.epoll_control(pid, epoll, *op, *fd, *events)),
+            Call::EpollWait { epoll, most, .. } => match self.lookup_file(pid, *epoll) {
+                Ok(_) if *most == 0 => Err(Errno::EINVAL.into()),
+                Ok(epoll) => return self.start(now, pid, id, vec![epoll], call),
+                Err(failure) => Err(failure),
+            },
             Call::Ioctl { fd, request } => self.lookup(pid, *fd).and_then(|socket| match *request {
                 SIOCATMARK => self.at_mark(socket),
                 request => self.ioctl(socket, request),
@@ -86,7 +95,7 @@ impl Host {
 
     fn start(&mut self, now: Instant, pid: Pid, id: CallId, sockets: Vec<SocketId>, call: Call) -> Outcome {
         let limit = match (&call, sockets.as_slice()) {
-            (Call::Poll { .. }, _) => None,
+            (Call::Poll { .. } | Call::EpollWait { .. }, _) => None,
             (Call::Accept { .. } | Call::Recv { .. }, [socket]) => self.time_limit(*socket, |o| o.recv_limit),
             (_, [socket]) => self.time_limit(*socket, |o| o.send_limit),
             _ => None,
@@ -144,11 +153,22 @@ impl Host {
             }
             Call::Close { .. } => self.try_close(pending),
             Call::Poll { fds, .. } => self.try_poll(pending, fds),
+            Call::EpollWait { most, .. } => self.try_epoll_wait(pending, *most),
             _ => Errno::ENOSYS.into(),
         }
     }
 
+    /// The socket behind a descriptor.
     fn lookup(&self, pid: Pid, fd: Fd) -> Result<SocketId, Failure> {
+        let id = self.lookup_file(pid, fd)?;
+        match self.sockets.get(id).map(|socket| &socket.body) {
+            Some(Body::Epoll(_)) => Err(Errno::ENOTSOCK.into()),
+            _ => Ok(id),
+        }
+    }
+
+    /// The socket or epoll object behind a descriptor.
+    fn lookup_file(&self, pid: Pid, fd: Fd) -> Result<SocketId, Failure> {
         self.socket_of(pid, fd).ok_or(Failure::from(Errno::EBADF))
     }
 
@@ -278,6 +298,7 @@ impl Host {
             }
             Body::Unix(unix) if socket.kind == SOCK_STREAM => (unix.held, 0),
             Body::Unix(unix) => (unix.next_len(socket.kind == SOCK_DGRAM), 0),
+            Body::Epoll(_) => return Err(Errno::ENOTTY.into()),
         };
         Ok(Ret::Len(if request == FIONREAD { readable } else { unsent }))
     }

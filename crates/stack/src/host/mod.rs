@@ -25,7 +25,7 @@ use crate::ip::{ETHERNET_LEN, Iface, NO_MAC, PathMtus, Reassembly, Route, Routes
 use crate::ndp::Autoconf;
 use crate::neighbour::{Due, Neighbours};
 use crate::snapshot::HostSnapshot;
-use crate::socket::{HeldSyn, Pending, Sockets};
+use crate::socket::{HeldSyn, Pending, Sockets, Watched};
 use crate::sysctl::Sysctl;
 use crate::time::Instant;
 
@@ -315,6 +315,7 @@ impl Host {
                 self.forget(now, id, &pending);
             }
         }
+        self.forget_watched(Watched::Standard(pid));
         if let Some(files) = self.sockets.files.remove(&pid) {
             for (_, socket) in files.iter() {
                 self.unhold(now, socket);
@@ -326,7 +327,9 @@ impl Host {
 
     /// A process made a copy of itself: the copy has the same descriptors, on the same sockets (fork(2)).
     pub fn fork(&mut self, parent: Pid, child: Pid) {
-        let Some(files) = self.sockets.files.get(&parent).cloned() else { return };
+        let Some(mut files) = self.sockets.files.get(&parent).cloned() else { return };
+        // The set with the parent's standard streams is shared, but they are not the child's.
+        files.watchers.clear();
         for (_, id) in files.iter() {
             if let Some(socket) = self.sockets.get_mut(id) {
                 socket.refs += 1;

@@ -39,6 +39,7 @@ impl Host {
             sockets: self
                 .sockets
                 .iter()
+                .filter(|(_, socket)| !matches!(socket.body, Body::Epoll(_)))
                 .map(|(id, socket)| picture_of(id, socket, owners.remove(&id).unwrap_or_default()))
                 .collect(),
             nat: self.nat_table(),
@@ -82,6 +83,7 @@ fn picture_of(id: SocketId, socket: &Socket, owners: Vec<(Pid, Fd)>) -> SocketSn
                 .map(|first| first.data.iter().copied().take(HEAD).collect())
                 .unwrap_or_default();
         }
+        Body::Epoll(_) => {}
         Body::Unix(unix) => {
             let stream = socket.kind == SOCK_STREAM;
             picture.protocol = if stream { ProtocolKind::UnixStream } else { ProtocolKind::UnixDatagram };

@@ -59,7 +59,7 @@ impl Host {
             Body::Tcp(_) => Some(&mut self.sockets.tcp_ports),
             Body::Udp(_) => Some(&mut self.sockets.udp_ports),
             Body::Ping(_) => Some(&mut self.sockets.ping_ports),
-            Body::Raw(_) | Body::Unix(_) => None,
+            Body::Raw(_) | Body::Unix(_) | Body::Epoll(_) => None,
         }
     }
 

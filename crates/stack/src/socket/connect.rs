@@ -4,8 +4,9 @@ use core::net::SocketAddr;
 use core::time::Duration;
 
 use super::names::own_if_unspecified;
+use super::poll::NEWS_ALL;
 use super::wait::{Attempt, Pending};
-use super::{Body, Phase};
+use super::{Body, Phase, Watched};
 use crate::addr::{SockAddr, endpoint, with_port, zone};
 use crate::call::Ret;
 use crate::errno::{Cause, Errno, Failure};
@@ -71,6 +72,7 @@ impl Host {
         match socket.body {
             Body::Tcp(_) => {}
             Body::Unix(_) => return self.accept_unix(pending, id),
+            Body::Epoll(_) => return Errno::ENOTSOCK.into(),
             _ => return Errno::EOPNOTSUPP.into(),
         }
         let Some(listener) = socket.listener_mut() else { return Errno::EINVAL.into() };
@@ -268,6 +270,7 @@ impl Host {
         let connected = socket.peer.is_some();
         let state = match &socket.body {
             Body::Unix(_) => return self.shutdown_unix(id, read, write),
+            Body::Epoll(_) => return Err(Errno::ENOTSOCK.into()),
             Body::Udp(_) | Body::Ping(_) | Body::Raw(_) if connected => TcpState::Established,
             Body::Udp(_) | Body::Ping(_) | Body::Raw(_) => TcpState::Closed,
             Body::Tcp(tcp) => tcp.program_state(),
@@ -286,7 +289,7 @@ impl Host {
                 }
             }
         }
-        self.wake(id);
+        self.wake_for(id, NEWS_ALL);
         if state == TcpState::Closed { Err(Errno::ENOTCONN.into()) } else { Ok(Ret::Unit) }
     }
 
@@ -325,7 +328,7 @@ impl Host {
         if let Some(socket) = self.sockets.get_mut(id) {
             socket.error = Some((Errno::ECONNABORTED, Cause::Rule));
         }
-        self.wake(id);
+        self.wake_for(id, NEWS_ALL);
         self.settle(now);
         true
     }
@@ -394,6 +397,10 @@ impl Host {
         if socket.refs > 0 {
             return;
         }
+        if !socket.watchers.is_empty() {
+            self.forget_watched(Watched::File(id));
+        }
+        let Some(socket) = self.sockets.get_mut(id) else { return };
         match &mut socket.body {
             Body::Udp(_) | Body::Ping(_) | Body::Raw(_) => {
                 self.leave_groups(now, id);
@@ -402,6 +409,7 @@ impl Host {
                 self.sockets.remove(id);
             }
             Body::Unix(_) => self.close_unix(id),
+            Body::Epoll(_) => self.close_epoll(id),
             Body::Tcp(tcp) if tcp.listener.is_some() => {
                 self.close_listener(now, id);
                 self.release_port(id);

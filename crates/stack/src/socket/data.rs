@@ -52,6 +52,7 @@ impl Host {
                 self.send_datagram(now, id, data, to, control).into()
             }
             Some(Body::Unix(_)) => self.send_unix(id, pending, data, to, blocking),
+            Some(Body::Epoll(_)) => Errno::ENOTSOCK.into(),
             None => Errno::EBADF.into(),
         }
     }
@@ -102,8 +103,9 @@ impl Host {
         let rest = data.slice(pending.taken.min(data.len())..);
         let taken = tcb.send(now, &rest, (more, urgent));
         pending.taken += taken;
-        self.flush(now, id);
         let all = pending.taken >= data.len();
+        tcp.no_space |= !all;
+        self.flush(now, id);
         if all || !blocking && pending.taken > 0 {
             Ok(Ret::Len(pending.taken)).into()
         } else {
@@ -275,6 +277,7 @@ impl Host {
                 self.recv_datagram(id, pending, len, flags, room)
             }
             Some(Body::Unix(_)) => self.recv_unix(id, pending, len, flags),
+            Some(Body::Epoll(_)) => Errno::ENOTSOCK.into(),
             None => Errno::EBADF.into(),
         }
     }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use super::Body;
 use super::control::Control;
+use super::poll::POLLERR;
 use crate::call::Ret;
 use crate::errno::{Cause, Errno};
 use crate::event::SocketId;
@@ -169,7 +170,7 @@ impl Host {
             return;
         }
         socket.error = Some((report.errno, report.cause.clone()));
-        self.wake(id);
+        self.wake_for(id, POLLERR);
     }
 
     /// A datagram is too long for its way (Linux `ip_local_error`).

@@ -17,11 +17,15 @@ pub(crate) struct Files {
     slots: Vec<Option<SocketId>>,
     /// Real, effective and saved user.
     users: [u32; 3],
+    /// Standard input can be read without waiting.
+    pub(crate) input: bool,
+    /// The epoll objects that watch its standard streams.
+    pub(crate) watchers: Vec<(SocketId, Fd)>,
 }
 
 impl Default for Files {
     fn default() -> Self {
-        Files { limit: LIMIT, slots: Vec::new(), users: [0; 3] }
+        Files { limit: LIMIT, slots: Vec::new(), users: [0; 3], input: false, watchers: Vec::new() }
     }
 }
 

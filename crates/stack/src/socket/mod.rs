@@ -5,6 +5,7 @@ mod bind;
 mod connect;
 mod control;
 mod data;
+mod epoll;
 mod errors;
 mod files;
 mod ip_options;
@@ -29,19 +30,22 @@ use bytes::Bytes;
 pub use control::Control;
 
 pub(crate) use bind::Ports;
+pub(crate) use epoll::{Epoll, Watched};
 pub(crate) use errors::QueuedError;
 pub(crate) use files::Files;
 pub(crate) use options::SocketOptions;
+pub(crate) use poll::NEWS_IN;
+use poll::{NEWS_ALL, NEWS_OUT};
 pub(crate) use stream::HeldSyn;
 pub(crate) use unix::Unix;
 pub(crate) use wait::{Attempt, Pending};
 
-use crate::call::{CallId, Pid};
+use crate::call::{CallId, Fd, Pid};
 use crate::errno::{Cause, Errno};
 use crate::event::{IfaceId, SocketId};
 use crate::rng::Mixer;
 use crate::snapshot::TcpState;
-use crate::tcp::Tcb;
+use crate::tcp::{Note, Seq, Tcb};
 use crate::time::Instant;
 
 pub(crate) const AF_UNIX: i32 = 1;
@@ -76,6 +80,8 @@ pub(crate) struct Socket {
     pub(crate) shut_write: bool,
     /// Calls that sleep here, in the order they came.
     pub(crate) waiting: Vec<CallId>,
+    /// The epoll objects that watch it, each by one of its descriptors, in the order they are woken.
+    pub(crate) watchers: Vec<(SocketId, Fd)>,
     /// The entry of its TCB in the host's timers.
     pub(crate) deadline: Option<Instant>,
     pub(crate) body: Body,
@@ -90,6 +96,8 @@ pub(crate) enum Body {
     Ping(Datagrams),
     Raw(Datagrams),
     Unix(Box<Unix>),
+    /// No socket, but a file that is kept among them.
+    Epoll(Box<Epoll>),
 }
 
 /// Linux's `socket->state`, which outlives the TCP state.
@@ -115,6 +123,10 @@ pub(crate) struct Tcp {
     pub(crate) soft_error: Option<Box<(Errno, Cause)>>,
     /// The deadlines of its timers, as last told.
     pub(crate) timers: [Option<Instant>; 8],
+    /// Up to where the program was told that octets have come.
+    pub(crate) told: Option<Seq>,
+    /// Somebody found the send buffer full (Linux `SOCK_NOSPACE`).
+    pub(crate) no_space: bool,
 }
 
 /// The queues of listen(2).
@@ -180,6 +192,7 @@ impl Socket {
             shut_read: false,
             shut_write: false,
             waiting: Vec::new(),
+            watchers: Vec::new(),
             deadline: None,
             body,
         }
@@ -218,7 +231,7 @@ impl Socket {
     pub(crate) fn datagrams_mut(&mut self) -> Option<&mut Datagrams> {
         match &mut self.body {
             Body::Udp(queue) | Body::Ping(queue) | Body::Raw(queue) => Some(queue),
-            Body::Tcp(_) | Body::Unix(_) => None,
+            Body::Tcp(_) | Body::Unix(_) | Body::Epoll(_) => None,
         }
     }
 
@@ -229,6 +242,30 @@ impl Socket {
 }
 
 impl Tcp {
+    /// What has happened since the program was last told, as events of poll(2).
+    fn news(&mut self, notes: &[Note]) -> u16 {
+        let Some(tcb) = &self.tcb else { return 0 };
+        let mut news = 0;
+        for note in notes {
+            news |= match note {
+                // In Linux the program's socket was closed when TIME-WAIT began.
+                Note::State(TcpState::TimeWait, _) => 0,
+                Note::State(..) | Note::Failed(_) => NEWS_ALL,
+                Note::Urgent => NEWS_IN,
+                Note::Retransmitted { .. } | Note::Timer(_) => 0,
+            };
+        }
+        let expected = tcb.expected();
+        if self.told.replace(expected) != Some(expected) && tcb.readable() >= tcb.recv_low().max(1) {
+            news |= NEWS_IN;
+        }
+        if self.no_space && tcb.writable() {
+            self.no_space = false;
+            news |= NEWS_OUT;
+        }
+        news
+    }
+
     pub(crate) fn state(&self) -> TcpState {
         match (&self.listener, &self.tcb) {
             (Some(_), _) => TcpState::Listen,

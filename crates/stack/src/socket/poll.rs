@@ -18,17 +18,23 @@ pub(crate) const POLLWRNORM: u16 = 0x100;
 pub(crate) const POLLWRBAND: u16 = 0x200;
 pub(crate) const POLLRDHUP: u16 = 0x2000;
 
+/// What a wake-up is news of: octets or connections have come (Linux `sock_def_readable`).
+pub(crate) const NEWS_IN: u16 = POLLIN | POLLPRI | POLLRDNORM | 0x80;
+/// There is room to send again (Linux `sk_stream_write_space`).
+pub(crate) const NEWS_OUT: u16 = POLLOUT | POLLWRNORM | POLLWRBAND;
+/// The socket's state changed, which is news of all (Linux `sock_def_wakeup`).
+pub(crate) const NEWS_ALL: u16 = 0xffff;
+
 impl Host {
-    pub(crate) fn try_poll(&self, pending: &Pending, fds: &[(Fd, u16)]) -> Attempt {
-        let files = self.sockets.files.get(&pending.pid);
+    pub(crate) fn try_poll(&mut self, pending: &Pending, fds: &[(Fd, u16)]) -> Attempt {
         let mut ready = Vec::new();
         for (fd, asked) in fds {
             // A negative descriptor is passed over.
             if fd.0 < 0 {
                 continue;
             }
-            let events = match files.and_then(|files| files.get(*fd)) {
-                Some(socket) => self.readiness(socket) & (asked | POLLERR | POLLHUP),
+            let events = match self.socket_of(pending.pid, *fd) {
+                Some(socket) => self.poll_file(socket) & (asked | POLLERR | POLLHUP),
                 None => POLLNVAL,
             };
             if events != 0 {
@@ -36,6 +42,17 @@ impl Host {
             }
         }
         if ready.is_empty() { Attempt::Wait(Ok(Ret::Ready(ready))) } else { Ok(Ret::Ready(ready)).into() }
+    }
+
+    /// Readiness; who finds the send buffer full is to hear when there is room again.
+    pub(crate) fn poll_file(&mut self, id: SocketId) -> u16 {
+        let events = self.readiness(id);
+        if events & POLLOUT == 0
+            && let Some(tcp) = self.sockets.get_mut(id).and_then(Socket::tcp_mut)
+        {
+            tcp.no_space = true;
+        }
+        events
     }
 
     pub(crate) fn readiness(&self, id: SocketId) -> u16 {
@@ -59,6 +76,7 @@ impl Host {
                 events
             }
             Body::Unix(_) => self.unix_readiness(socket),
+            Body::Epoll(epoll) => self.epoll_readiness(epoll),
         }
     }
 }

@@ -5,6 +5,7 @@ use core::net::SocketAddr;
 use bytes::Bytes;
 use smoltcp::wire::{IpAddress, TcpPacket};
 
+use super::poll::{NEWS_IN, POLLERR};
 use super::{Body, Phase, SOCK_STREAM, Socket, Tcp};
 use crate::addr::{endpoint, zone};
 use crate::errno::{Cause, Errno, Failure};
@@ -313,6 +314,7 @@ impl Host {
         let (state, deadline) = (tcb.state(), tcb.deadline());
         let (deadlines, before) = (tcb.deadlines(), tcp.timers);
         tcp.timers = deadlines;
+        let news = tcp.news(&notes);
         let mut too_long = false;
         for segment in &segments {
             // RFC 3168 6.1.5: new data only.
@@ -329,7 +331,7 @@ impl Host {
             }
         }
         self.set_deadline(id, deadline);
-        self.wake(id);
+        self.wake_for(id, news);
         if state == TcpState::Closed {
             self.connection_closed(id, local, peer);
         } else if too_long {
@@ -397,7 +399,7 @@ impl Host {
         };
         if listener.syn_queue.remove(&id) {
             listener.accept_queue.push_back(id);
-            self.wake(listener_id);
+            self.wake_for(listener_id, NEWS_IN);
         }
     }
 
@@ -475,7 +477,7 @@ impl Host {
             tcp.soft_error = Some(Box::new(error.clone()));
             if socket.options.ip.recverr(peer.is_ipv6()) {
                 socket.error = Some(error);
-                self.wake(id);
+                self.wake_for(id, POLLERR);
             }
             return;
         }

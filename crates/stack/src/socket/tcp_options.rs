@@ -170,7 +170,7 @@ impl Host {
             // Linux 6: `unix_ioctl` knows it, for streams; no datagram has urgent data.
             Body::Unix(_) if socket.kind == SOCK_STREAM => Ok(Ret::Len(0)),
             Body::Unix(_) => Err(Errno::EOPNOTSUPP.into()),
-            Body::Udp(_) | Body::Ping(_) | Body::Raw(_) => Err(Errno::ENOTTY.into()),
+            Body::Udp(_) | Body::Ping(_) | Body::Raw(_) | Body::Epoll(_) => Err(Errno::ENOTTY.into()),
         }
     }
 }

@@ -8,7 +8,10 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 
 use super::data::{cut_to, joined};
-use super::poll::{POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDHUP, POLLRDNORM, POLLWRBAND, POLLWRNORM};
+use super::poll::{
+    NEWS_ALL, NEWS_IN, NEWS_OUT, POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDHUP, POLLRDNORM, POLLWRBAND,
+    POLLWRNORM,
+};
 use super::wait::{Attempt, Pending};
 use super::{AF_UNIX, Body, SOCK_DGRAM, SOCK_SEQPACKET, SOCK_STREAM, Socket};
 use crate::addr::SockAddr;
@@ -56,6 +59,8 @@ pub(super) struct Message {
     data: Bytes,
     /// The sender's name, if it has one.
     from: Option<String>,
+    /// The sender, who hears when it is read.
+    by: SocketId,
 }
 
 impl Unix {
@@ -179,11 +184,11 @@ impl Host {
         }
         if n > 0 || !stream {
             unix.held += n;
-            unix.queue.push_back(Message { data: rest.slice(..n), from: name });
+            unix.queue.push_back(Message { data: rest.slice(..n), from: name, by: id });
         }
         pending.taken += n;
-        if let Some(peer) = reader {
-            self.wake(peer);
+        if let Some(peer) = reader.filter(|_| n > 0 || !stream) {
+            self.wake_for(peer, NEWS_IN);
         }
         if pending.taken >= data.len() || !blocking {
             Ok(Ret::Len(pending.taken)).into()
@@ -244,8 +249,8 @@ impl Host {
             return Attempt::again();
         }
         receiver.held += data.len();
-        receiver.queue.push_back(Message { data: data.clone(), from: name });
-        self.wake(to);
+        receiver.queue.push_back(Message { data: data.clone(), from: name, by: id });
+        self.wake_for(to, NEWS_IN);
         Ok(Ret::Len(data.len())).into()
     }
 
@@ -281,6 +286,9 @@ impl Host {
                     self.wake(id);
                     self.wake_senders(id);
                 }
+                if !peek {
+                    self.wake_for(message.by, NEWS_OUT);
+                }
                 let cut = if message.data.len() > len { MSG_TRUNC } else { 0 };
                 let from = message.from.filter(|_| kind == SOCK_DGRAM).map(SockAddr::Unix);
                 return Ok(Ret::Data(cut_to(&message.data, len, flags), from, cut)).into();
@@ -293,18 +301,21 @@ impl Host {
                 let data: Vec<u8> = unix.waiting().take(wanted).collect();
                 return Ok(Ret::Data(data.into(), None, 0)).into();
             }
+            let mut emptied = false;
             while wanted > 0 {
                 let Some(mut message) = unix.queue.pop_front() else { break };
                 let data = message.data.split_to(message.data.len().min(wanted));
-                if !message.data.is_empty() {
-                    unix.queue.push_front(message);
+                match message.data.is_empty() {
+                    true => emptied = true,
+                    false => unix.queue.push_front(message),
                 }
                 unix.held -= data.len();
                 wanted -= data.len();
                 pending.read.push(data);
             }
+            // Linux `unix_write_space`, for each buffer that is free again.
             if let Some(peer) = peer {
-                self.wake(peer);
+                self.wake_for(peer, if emptied { NEWS_OUT } else { 0 });
             }
         }
         let connected = kind != SOCK_DGRAM;
@@ -338,7 +349,7 @@ impl Host {
             _ => false,
         });
         for sender in senders.map(|(sender, _)| sender).collect::<Vec<_>>() {
-            self.wake(sender);
+            self.wake_for(sender, NEWS_OUT);
         }
     }
 
@@ -349,13 +360,13 @@ impl Host {
             socket.shut_read |= read;
             socket.shut_write |= write;
         }
-        self.wake(id);
+        self.wake_for(id, NEWS_ALL);
         if let Some(peer) = peer.filter(|_| !datagrams) {
             if let Some(other) = self.sockets.get_mut(peer) {
                 other.shut_write |= read;
                 other.shut_read |= write;
             }
-            self.wake(peer);
+            self.wake_for(peer, NEWS_ALL);
         }
         // Unlike those of other families it never fails (Linux `unix_shutdown`).
         Ok(Ret::Unit)
@@ -387,7 +398,7 @@ impl Host {
                 other.error = Some((Errno::ECONNRESET, Cause::ClosedByProgram));
             }
         }
-        self.wake(peer);
+        self.wake_for(peer, NEWS_ALL);
     }
 
     fn forget_datagram_peer(&mut self, id: SocketId) {

@@ -1,5 +1,6 @@
 //! Names of AF_UNIX sockets: bind(2), listen(2), connect(2), accept(2) and unlink(2) on them.
 
+use super::poll::NEWS_IN;
 use super::unix::{Unix, UnixListener};
 use super::wait::{Attempt, Pending};
 use super::{AF_UNIX, Body, SOCK_DGRAM, Socket};
@@ -145,7 +146,7 @@ impl Host {
             name.clone_into(&mut unix.peer_name);
             unix.peer_pid = server;
         }
-        self.wake(other);
+        self.wake_for(other, NEWS_IN);
         self.wake(id);
         Ok(Ret::Unit).into()
     }

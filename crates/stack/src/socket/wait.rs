@@ -101,6 +101,7 @@ impl Call {
             | Call::Recv { timeout, .. }
             | Call::SendMsg { timeout, .. }
             | Call::RecvMsg { timeout, .. }
+            | Call::EpollWait { timeout, .. }
             | Call::Poll { timeout, .. } => *timeout,
             // Only one that lingers gets so far.
             Call::Close { .. } => None,
@@ -192,7 +193,7 @@ impl Host {
         let Some(pending) = self.waiters.remove(&id) else { return };
         self.forget(now, id, &pending);
         let result = match (&pending.call, pending.part()) {
-            (Call::Poll { .. }, _) => Ok(Ret::Ready(Vec::new())),
+            (Call::Poll { .. } | Call::EpollWait { .. }, _) => Ok(Ret::Ready(Vec::new())),
             (_, Some(part)) => Ok(part),
             (Call::Connect { .. }, None) if pending.limit.is_some() => Err(Errno::EINPROGRESS.into()),
             (_, None) if pending.limit.is_some() => Err(Errno::EAGAIN.into()),

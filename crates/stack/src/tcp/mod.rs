@@ -374,6 +374,11 @@ impl Tcb {
         self.readable_octets()
     }
 
+    /// The next octet expected from the peer.
+    pub(crate) fn expected(&self) -> Seq {
+        self.rcv_nxt
+    }
+
     /// Everything from the peer has come, and its FIN.
     pub(crate) fn peer_finished(&self) -> bool {
         self.fin_received

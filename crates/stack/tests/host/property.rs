@@ -295,7 +295,7 @@ fn any_call(random: &mut Random) -> Call {
     let data = Bytes::from(vec![b'x'; len]);
     let level = [0, 1, 6, 41, 17, 1000][random.below(6) as usize];
     let name = random.below(60) as i32;
-    match random.below(19) {
+    match random.below(22) {
         0 | 1 => Call::Socket {
             family: [1, 2, 10, 99][random.below(4) as usize],
             kind: [1, 2, 3, 5, 6][random.below(5) as usize],
@@ -320,6 +320,14 @@ fn any_call(random: &mut Random) -> Call {
         15 => Call::SendTo { fd, data, flags, addr, timeout },
         16 => Call::Recv { fd, len, flags, timeout },
         17 => Call::Unlink { path: format!("path{}", random.below(3)) },
+        18 => Call::EpollCreate,
+        19 => Call::EpollCtl {
+            epoll: Fd(random.below(8) as i32),
+            op: random.below(4) as i32,
+            fd,
+            events: random.next() as u32,
+        },
+        20 => Call::EpollWait { epoll: fd, most: 4, timeout },
         _ => Call::Poll { fds: vec![(fd, random.next() as u16), (Fd(3), 0x2fff)], timeout },
     }
 }
