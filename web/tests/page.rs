@@ -133,7 +133,7 @@ const SYN: &str = "020000000080020000000011080045000028000100004006666c0a00000b0
 fn syn() -> EventKind {
     let bytes: Vec<u8> =
         (0..SYN.len() / 2).map(|i| u8::from_str_radix(&SYN[2 * i..2 * i + 2], 16).expect("hex")).collect();
-    EventKind::FrameSent(FrameView {
+    EventKind::FrameSent(Box::new(FrameView {
         frame: 1,
         packet: 1,
         link: 0,
@@ -155,7 +155,7 @@ fn syn() -> EventKind {
         cause: None,
         conversation: Some(0),
         context: socketlab_view::Context::default(),
-    })
+    }))
 }
 
 #[test]
@@ -229,7 +229,7 @@ async fn each_program_has_its_console_and_what_waits_says_why() {
     window.happens(10_000, EventKind::Console { program: 0, stream: ConsoleStream::Stdout, text });
     window.happens(
         20_000,
-        EventKind::CallEntered(CallView {
+        EventKind::CallEntered(Box::new(CallView {
             call: 1,
             program: 0,
             node: 0,
@@ -239,7 +239,7 @@ async fn each_program_has_its_console_and_what_waits_says_why() {
             place: "server.py:9".into(),
             socket: Some(1),
             conversation: None,
-        }),
+        })),
     );
     window.hear(Update::Clock { now: 5_000_000, rate: 0, next: None });
     assert!(window.text("console-server.py").await.contains("Lyssnar på port 80"));

@@ -53,8 +53,8 @@ pub use lan::LanEvent;
 pub use link::{Chance, LinkParams};
 pub use pcapng::{Capture, pcapng};
 pub use record::{
-    ExitStatus, FrameId, GatewayFact, LinkId, LossReason, NodeId, PacketId, Record, RecordKind, Stream,
-    trace_hash,
+    Detail, ExitStatus, FrameId, GatewayFact, LinkId, LossReason, NodeId, PacketId, Record, RecordKind,
+    Stream, trace_hash,
 };
 pub use service::{DhcpPool, Service, ServiceKind};
 pub use snapshot::{LinkSnapshot, WorldSnapshot};

@@ -64,6 +64,8 @@ struct Cause {
     /// Its frames in the links' queues.
     queued: usize,
     returned: bool,
+    /// It is among the calls that returned last.
+    recent: bool,
 }
 
 impl Capture {
@@ -146,16 +148,20 @@ impl Capture {
                     "" => format!("{host}: {name}({args})"),
                     place => format!("{host}: {place}: {name}({args})"),
                 };
-                self.calls.insert(*call, Cause { pid: *pid, comment, queued: 0, returned: false });
+                self.calls
+                    .insert(*call, Cause { pid: *pid, comment, queued: 0, returned: false, recent: false });
             }
             RecordKind::CallReturned { call, .. } => {
                 if let Some(cause) = self.calls.get_mut(call) {
-                    cause.returned = true;
+                    (cause.returned, cause.recent) = (true, true);
                     self.recent.push_back(*call);
                 }
                 if self.recent.len() > RECENT
                     && let Some(call) = self.recent.pop_front()
                 {
+                    if let Some(cause) = self.calls.get_mut(&call) {
+                        cause.recent = false;
+                    }
                     self.forget(call);
                 }
             }
@@ -203,8 +209,8 @@ impl Capture {
 
     /// Forgets a call that causes nothing any more.
     fn forget(&mut self, call: CallId) {
-        let over = self.calls.get(&call).is_some_and(|cause| cause.returned && cause.queued == 0);
-        if over && !self.recent.contains(&call) {
+        let over = |cause: &Cause| cause.returned && !cause.recent && cause.queued == 0;
+        if self.calls.get(&call).is_some_and(over) {
             self.calls.remove(&call);
         }
     }

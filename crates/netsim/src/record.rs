@@ -80,6 +80,16 @@ pub enum GatewayFact {
     Accepted,
 }
 
+/// What a world records.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Detail {
+    /// All that happens.
+    #[default]
+    Everything,
+    /// What programs do and what becomes of them; nothing of the network and its hosts.
+    Programs,
+}
+
 /// One fact.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
@@ -261,6 +271,22 @@ pub enum RecordKind {
     },
 }
 
+impl RecordKind {
+    /// Whether it is recorded where only programs are: see [`Detail::Programs`].
+    pub(crate) const fn is_about_programs(&self) -> bool {
+        matches!(
+            self,
+            RecordKind::ProcessStarted { .. }
+                | RecordKind::ProcessExited { .. }
+                | RecordKind::ServiceStarted { .. }
+                | RecordKind::CallEntered { .. }
+                | RecordKind::CallReturned { .. }
+                | RecordKind::Console { .. }
+                | RecordKind::Deadlock { .. }
+        )
+    }
+}
+
 /// A number that two traces share if, and in practice only if, they are the same: FNV-1a, 64 bits, over the records
 /// as `Debug` writes them.
 pub fn trace_hash(records: &[Record]) -> u64 {
@@ -281,5 +307,16 @@ impl core::fmt::Write for Fnv {
             self.0 = (self.0 ^ u64::from(octet)).wrapping_mul(0x0000_0100_0000_01b3);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Record;
+
+    #[test]
+    fn a_million_records_fit() {
+        // And the frames' octets, which they share with the stacks: see `cargo xtask bench engine`.
+        assert!(size_of::<Record>() <= 104, "{}", size_of::<Record>());
     }
 }

@@ -19,7 +19,7 @@ use crate::prng::Prng;
 use crate::process::{Caller, Process, Wait};
 use crate::publish::Published;
 use crate::queue::{Event, EventKey, Queue};
-use crate::record::{ExitStatus, FrameId, NodeId, Record, RecordKind};
+use crate::record::{Detail, ExitStatus, FrameId, NodeId, Record, RecordKind};
 use crate::service::{Servant, Service};
 use crate::topology::Topology;
 
@@ -127,6 +127,7 @@ pub struct World {
     pub(crate) silent: BTreeSet<(SocketAddr, SocketAddr)>,
     pub(crate) outputs: VecDeque<Output>,
     pub(crate) records: Vec<Record>,
+    detail: Detail,
     pub(crate) in_flight: usize,
     /// Frames that somebody holds.
     pub(crate) held: BTreeMap<FrameId, Held>,
@@ -173,6 +174,7 @@ impl World {
             silent: BTreeSet::new(),
             outputs: VecDeque::new(),
             records: Vec::new(),
+            detail: Detail::Everything,
             in_flight: 0,
             held: BTreeMap::new(),
             next_pid: 0,
@@ -275,6 +277,11 @@ impl World {
         self.hear(pid, message)?;
         self.settle();
         Ok(())
+    }
+
+    /// Chooses what is recorded from here on. It changes nothing else.
+    pub fn set_detail(&mut self, detail: Detail) {
+        self.detail = detail;
     }
 
     /// What happened since the last time.
@@ -389,7 +396,9 @@ impl World {
     }
 
     pub(crate) fn record(&mut self, kind: RecordKind) {
-        self.records.push(Record { at: self.now, kind });
+        if self.detail == Detail::Everything || kind.is_about_programs() {
+            self.records.push(Record { at: self.now, kind });
+        }
     }
 
     /// After anything was done from outside: finishes what it started, and finds out whether the world is at rest.

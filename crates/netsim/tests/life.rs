@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use common::{FOREVER, Lan, Stage, Sys, TCP, UDP, delay};
 use socketlab_netsim::record::{ExitStatus, RecordKind};
-use socketlab_netsim::{Program, Rest, Stdin, Turn, WorldBuilder};
+use socketlab_netsim::{Detail, Program, Rest, Stdin, Turn, WorldBuilder};
 use socketlab_stack::Pid;
 
 fn statuses(stage: &Stage) -> Vec<(Pid, ExitStatus)> {
@@ -212,4 +212,52 @@ fn a_frame_too_big_for_a_link_is_lost_there() {
         matches!(k, RecordKind::FrameLost { reason: socketlab_netsim::LossReason::TooBig, .. })
     };
     assert_eq!(stage.kinds().filter(lost).count(), 1);
+}
+
+#[test]
+fn without_the_network_in_its_records_a_run_is_the_same() {
+    let run = |detail| {
+        let mut lan = Lan::new(delay(2));
+        let (a, b) = (lan.host(), lan.host());
+        lan.server(b, |sys| {
+            let s = sys.listener("10.0.0.2", 80);
+            loop {
+                let c = sys.accept(s);
+                let data = sys.recv_all(c);
+                sys.send_all(c, &data).unwrap();
+                sys.close(c);
+            }
+        });
+        lan.program(a, 1, |sys| {
+            let s = sys.socket(TCP);
+            sys.connect(s, "10.0.0.2", 80).unwrap();
+            sys.send_all(s, &[b'x'; 20_000]).unwrap();
+            sys.ok("shutdown", args![s, 1]);
+            let octets = sys.recv_all(s).len();
+            sys.print(&format!("{octets} octets"));
+        });
+        let mut stage = lan.stage();
+        stage.world.set_detail(detail);
+        assert_eq!(stage.run(), Rest::Finished);
+        stage
+    };
+    let (all, programs) = (run(Detail::Everything), run(Detail::Programs));
+    assert_eq!(programs.world.now(), all.world.now());
+    assert_eq!(programs.world.packets_sent(), all.world.packets_sent());
+    let of_network = |kind: &RecordKind| {
+        matches!(
+            kind,
+            RecordKind::FrameSent { .. }
+                | RecordKind::FrameQueued { .. }
+                | RecordKind::FrameDelivered { .. }
+                | RecordKind::Demux { .. }
+                | RecordKind::TcpState { .. }
+                | RecordKind::TimerSet { .. }
+                | RecordKind::TimerFired { .. }
+                | RecordKind::Retransmitted { .. }
+        )
+    };
+    let kept: Vec<_> = all.records.iter().filter(|record| !of_network(&record.kind)).collect();
+    assert_eq!(programs.records.iter().collect::<Vec<_>>(), kept);
+    assert_eq!(programs.console(1), "20000 octets\n");
 }

@@ -63,6 +63,13 @@ fn segment(from: u32, seq: u32, len: usize) -> Vec<u8> {
     frame
 }
 
+/// Resident memory, from the kernel; an allocator that counts would need unsafe code.
+fn resident() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/self/statm").ok()?;
+    let pages: u64 = text.split_whitespace().nth(1)?.parse().ok()?;
+    Some(pages * 4096)
+}
+
 fn main() {
     let host = |name: &str, address: &str| TopologyNode {
         name: name.to_string(),
@@ -86,8 +93,15 @@ fn main() {
         }
     };
     let mut events: Vec<Event> = Vec::new();
+    let before = resident();
     let mut ingest = Ingest::new(&topology, &[]);
     timed("ingest", &mut || events = records.iter().map(|r| ingest.ingest(r)).collect());
+    // This is what the program is for.
+    #[expect(clippy::print_stdout, reason = "it measures")]
+    if let (Some(before), Some(after)) = (before, resident()) {
+        let each = after.saturating_sub(before) / records.len() as u64;
+        println!("an event: {} octets of its own, {each} with all that belongs to it", size_of::<Event>());
+    }
     let mut list = PacketList::default();
     timed("packet list", &mut || events.iter().for_each(|e| list.push(e)));
     let mut ladder = LadderBuilder::new(&topology, &[], LadderFilter::default());
@@ -95,7 +109,7 @@ fn main() {
     let mut conversations = Conversations::default();
     timed("conversations", &mut || events.iter().for_each(|e| conversations.push(e)));
     let frame = |seq: u64| match &events.get(usize::try_from(seq).ok()?)?.kind {
-        EventKind::FrameSent(f) => Some(f),
+        EventKind::FrameSent(f) => Some(&**f),
         _ => None,
     };
     let mut shown = Shown::new("tcp.len > 0 && ip.addr == 10.0.0.2").expect("a filter");

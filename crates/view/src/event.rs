@@ -142,7 +142,7 @@ pub struct GatewayView {
 #[expect(missing_docs, reason = "fields say it; see netsim's records")]
 #[expect(clippy::large_enum_variant, reason = "most events are frames: a box would cost more than it saves")]
 pub enum EventKind {
-    FrameSent(FrameView),
+    FrameSent(Box<FrameView>),
     FrameDelivered {
         frame: u64,
     },
@@ -194,7 +194,7 @@ pub enum EventKind {
         program: u32,
         status: ExitView,
     },
-    CallEntered(CallView),
+    CallEntered(Box<CallView>),
     CallReturned {
         call: u64,
         result: String,
@@ -209,7 +209,7 @@ pub enum EventKind {
         stream: ConsoleStream,
         text: String,
     },
-    Gateway(GatewayView),
+    Gateway(Box<GatewayView>),
     NameResolved {
         node: u32,
         name: String,
@@ -218,7 +218,7 @@ pub enum EventKind {
     Deadlock {
         waiting: Vec<u64>,
     },
-    Notice(NoticeView),
+    Notice(Box<NoticeView>),
 }
 
 /// A program of the lab, as the views need to know it.

@@ -112,7 +112,7 @@ impl Failures {
     pub fn push(&mut self, event: &Event) {
         match &event.kind {
             EventKind::CallEntered(call) => {
-                self.open.insert(call.call, (event.at, call.clone()));
+                self.open.insert(call.call, (event.at, CallView::clone(call)));
             }
             EventKind::CallReturned { call, failure, .. } => {
                 let Some((entered, call)) = self.open.remove(call) else { return };

@@ -13,7 +13,7 @@ use crate::event::{
     CallView, ConsoleStream, Event, EventKind, ExitView, FailureView, FrameView, GatewayView, HostRow,
     NodeKind, ProgramInfo, SocketsView, TopologyView,
 };
-use crate::notice::{NoticeView, notice};
+use crate::notice::notice;
 use crate::{keys, sockets, tables};
 
 /// Packets whose line is kept for their next hops; older ones are taken apart again if they should still travel.
@@ -118,7 +118,7 @@ impl Ingest {
             self.pids.insert(*pid, (u32::MAX, node.0));
         }
         if let Some(notice) = notice(at, kind) {
-            return EventKind::Notice(notice);
+            return EventKind::Notice(Box::new(notice));
         }
         match kind {
             RecordKind::FrameSent { .. } => self.frame(at, kind),
@@ -176,7 +176,7 @@ impl Ingest {
             RecordKind::CallEntered { call, pid, tid, name, args, socket, place } => {
                 let (program, node) = self.pids.get(pid).copied().unwrap_or((u32::MAX, u32::MAX));
                 self.calls.insert(*call, node);
-                EventKind::CallEntered(CallView {
+                EventKind::CallEntered(Box::new(CallView {
                     call: call.0,
                     program,
                     node,
@@ -186,7 +186,7 @@ impl Ingest {
                     place: place.clone(),
                     conversation: socket.and_then(|s| self.sockets.get(&(NodeId(node), s)).copied()),
                     socket: socket.map(|s| s.0),
-                })
+                }))
             }
             RecordKind::CallReturned { call, result, failure, made, .. } => {
                 let failure = failure.as_ref().map(|(errno, cause)| failure_view(errno, cause));
@@ -210,14 +210,14 @@ impl Ingest {
                 text: text.clone(),
             },
             RecordKind::Gateway { node, protocol, client, target, dialled, fact } => {
-                EventKind::Gateway(GatewayView {
+                EventKind::Gateway(Box::new(GatewayView {
                     node: node.0,
                     protocol: if *protocol == 17 { "UDP" } else { "TCP" }.to_string(),
                     client: client.to_string(),
                     target: target.clone(),
                     dialled: dialled.clone(),
                     fact: keys::gateway_key(fact).to_string(),
-                })
+                }))
             }
             RecordKind::NameResolved { node, name, address } => {
                 EventKind::NameResolved { node: node.0, name: name.clone(), address: address.to_string() }
@@ -226,7 +226,7 @@ impl Ingest {
                 EventKind::Deadlock { waiting: waiting.iter().map(|c| c.0).collect() }
             }
             // All others are notices.
-            _ => EventKind::Notice(NoticeView::default()),
+            _ => EventKind::Notice(Box::default()),
         }
     }
 
@@ -268,7 +268,7 @@ impl Ingest {
         }
         let (summary, target) =
             self.packets.get(&packet.0).map(|p| (p.summary.clone(), p.target)).unwrap_or_default();
-        EventKind::FrameSent(FrameView {
+        EventKind::FrameSent(Box::new(FrameView {
             frame: frame.0,
             packet: packet.0,
             link: link.0,
@@ -290,7 +290,7 @@ impl Ingest {
             expert: summary.expert,
             tcpdump: summary.tcpdump,
             context: summary.context,
-        })
+        }))
     }
 
     /// The node that a packet is for in the end; a destination outside the lab is the gateway's.

@@ -383,7 +383,7 @@ fn a_held_frame_stays_where_it_is_until_it_is_let_go() {
     let mut flights = Flights::default();
     let mut scene = scene::conversation();
     let sent = scene.events().into_iter().find_map(|event| match &event.kind {
-        EventKind::FrameSent(frame) => Some((event.clone(), frame.clone())),
+        EventKind::FrameSent(frame) => Some((event.clone(), (**frame).clone())),
         _ => None,
     });
     let (event, frame) = sent.unwrap();
@@ -394,7 +394,7 @@ fn a_held_frame_stays_where_it_is_until_it_is_let_go() {
         key: "notice-frame-held".to_string(),
         ..crate::NoticeView::default()
     };
-    flights.push(&Event { seq: event.seq + 1, at: half, kind: EventKind::Notice(notice) });
+    flights.push(&Event { seq: event.seq + 1, at: half, kind: EventKind::Notice(Box::new(notice)) });
     let later = frame.arrives + 60_000_000_000;
     let seen = flights.at(later);
     assert!(seen.len() == 1 && seen[0].held && (0.4..0.6).contains(&seen[0].progress), "{seen:?}");
@@ -402,4 +402,10 @@ fn a_held_frame_stays_where_it_is_until_it_is_let_go() {
     flights.push(&Event { seq: event.seq + 2, at: later, kind: delivered });
     assert!(flights.at(later).is_empty());
     assert!(flights.at(later - 1)[0].held, "as it was before");
+}
+
+#[test]
+fn an_event_is_small_beside_what_a_frame_says() {
+    // Most events are not frames: a page keeps some hundred thousand of them.
+    assert!(size_of::<Event>() <= 144, "{}", size_of::<Event>());
 }

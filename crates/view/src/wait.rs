@@ -81,7 +81,7 @@ impl Waits {
     pub fn push(&mut self, event: &Event) {
         match &event.kind {
             EventKind::CallEntered(call) => {
-                self.open.insert(call.call, (event.at, call.clone()));
+                self.open.insert(call.call, (event.at, CallView::clone(call)));
             }
             EventKind::CallReturned { call, .. } => {
                 self.open.remove(call);

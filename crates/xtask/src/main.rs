@@ -30,6 +30,7 @@ cargo xtask COMMAND
   measure [--built]
                    print sizes and times: wasm, load to interactive, Run to first output
   bench [CASE]...  the stack beside smoltcp's, the same work in the same run: memory, bulk, hosts, sockets, clone
+  bench engine     the world with programs, recorded or not, beside smoltcp's time; 200 hosts with 400 Pythons
   bench relay [--seconds N] [--passes N] [--peer wisp-js|websockify|websocat]... [CASE]...
                    the relay beside a direct connection and socat; cases: up, down, echo, opens, idle, growth
   fuzz [TARGET]... [--seconds N]

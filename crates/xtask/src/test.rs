@@ -304,8 +304,8 @@ pub(crate) fn bless() -> Result<()> {
     run(command("git").args(["status", "--short"]))
 }
 
-/// `cargo xtask bench`: the stack's benchmark beside smoltcp's, or the relay's beside socat; it prints, and holds
-/// nothing.
+/// `cargo xtask bench`: the stack's benchmark beside smoltcp's, the whole engine's, or the relay's beside socat; it
+/// prints, and holds nothing.
 pub(crate) fn bench(cases: &[String]) -> Result<()> {
     if let Some(("relay", rest)) = cases.split_first().map(|(first, rest)| (first.as_str(), rest)) {
         tools::for_relay_bench(rest.iter().any(|word| word == "wisp-js"))?;
@@ -313,5 +313,28 @@ pub(crate) fn bench(cases: &[String]) -> Result<()> {
             .args(["bench", "-p", "socketlab-server", "--bench", "relay", "--"])
             .args(rest));
     }
+    if cases.first().is_some_and(|first| first == "engine") {
+        return bench_engine();
+    }
     run(command("cargo").args(["bench", "-p", "socketlab-stack", "--bench", "engine", "--"]).args(cases))
+}
+
+/// What the world costs around the stacks, beside smoltcp's time for the same octets; and many hosts with Pythons.
+fn bench_engine() -> Result<()> {
+    let mut stack = command("cargo");
+    stack.args(["bench", "-p", "socketlab-stack", "--bench", "engine", "--", "bulk"]);
+    let mut smoltcp = None;
+    let ran = run_watching(&mut stack, |line| {
+        // `  smoltcp    0.301 s ...`; the first line is the one without trace.
+        if let (Some(rest), None) = (line.trim().strip_prefix("smoltcp"), &smoltcp) {
+            smoltcp = rest.split_whitespace().next().map(str::to_owned);
+        }
+    })?;
+    if !ran {
+        bail!("the stack's benchmark failed");
+    }
+    let mut world = command("cargo");
+    world.args(["bench", "-p", "socketlab-netsim", "--bench", "engine"]);
+    run(world.envs(smoltcp.map(|seconds| ("SOCKETLAB_SMOLTCP_SECONDS", seconds))))?;
+    run(command("cargo").args(["bench", "-p", "socketlab-cli", "--bench", "hosts"]))
 }

@@ -173,7 +173,7 @@ impl Trace {
             EventKind::Gateway(fact) if is_refusal(&fact.fact) => {
                 let known = |other: &GatewayView| other.target == fact.target && other.fact == fact.fact;
                 if !self.refusals.iter().any(known) {
-                    self.refusals.push(fact.clone());
+                    self.refusals.push((**fact).clone());
                 }
             }
             _ => {}
@@ -251,7 +251,7 @@ impl Trace {
     pub fn frame(&self, seq: u64) -> Option<&FrameView> {
         let first = self.events.first()?.seq;
         match &self.events.get(usize::try_from(seq.checked_sub(first)?).ok()?)?.kind {
-            EventKind::FrameSent(frame) => Some(frame),
+            EventKind::FrameSent(frame) => Some(&**frame),
             _ => None,
         }
     }

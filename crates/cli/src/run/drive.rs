@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result, bail};
-use socketlab_netsim::{ExitStatus, NodeKind, Output, RecordKind, Rest, Stdin, Stream, Turn, World};
+use socketlab_netsim::{Detail, ExitStatus, NodeKind, Output, RecordKind, Rest, Stdin, Stream, Turn, World};
 use socketlab_stack::{CallId, Instant, Pid};
 
 use super::RunOptions;
@@ -120,6 +120,9 @@ pub(crate) fn drive(
         anchor: None,
         end,
     };
+    if run.live.is_none() && run.trace.is_none() && run.pcap.is_none() {
+        run.world.set_detail(Detail::Programs);
+    }
     run.world.start();
     let result = run.until_the_end(&interrupted);
     // Whatever ended the run, what was written so far is whole.

@@ -103,7 +103,7 @@ fn a_filter_chooses_rows_a_part_at_a_time() {
     }
     let frame = |seq: u64| {
         events.iter().find(|e| e.seq == seq).and_then(|e| match &e.kind {
-            EventKind::FrameSent(f) => Some(f),
+            EventKind::FrameSent(f) => Some(&**f),
             _ => None,
         })
     };

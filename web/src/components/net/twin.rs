@@ -88,7 +88,7 @@ pub fn Spoken() -> impl IntoView {
             });
             let Some(wanted) = delivered else { return String::new() };
             let found = trace.events().iter().rev().find_map(|event| match &event.kind {
-                EventKind::FrameSent(frame) if frame.frame == wanted => Some(frame),
+                EventKind::FrameSent(frame) if frame.frame == wanted => Some(&**frame),
                 _ => None,
             });
             let Some(frame) = found else { return String::new() };
