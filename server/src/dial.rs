@@ -2,9 +2,11 @@
 //! targets.
 
 use std::{
+    collections::{HashMap, VecDeque},
     fmt, io,
     net::{IpAddr, SocketAddr},
     pin::Pin,
+    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
@@ -48,6 +50,83 @@ impl Resolve for SystemResolver {
     }
 }
 
+/// Addresses that are remembered with their names. A choice: more names than a lesson has, 100 octets each.
+const MOST_PINS: usize = 4096;
+
+/// The addresses that a client was told behind names. A client that asks for a name first and then connects to its
+/// address, as programs do, is judged by the name's rule; a second look-up could give another answer.
+#[derive(Debug, Default)]
+pub struct Pins(Mutex<Pinned>);
+
+#[derive(Debug, Default)]
+struct Pinned {
+    names: HashMap<IpAddr, Vec<String>>,
+    /// The oldest first, which are forgotten when there are too many.
+    order: VecDeque<(IpAddr, String)>,
+}
+
+impl Pins {
+    /// These were found behind the name, and told.
+    pub fn remember(&self, host: &Host, addresses: &[IpAddr]) {
+        let Host::Name(name) = host else { return };
+        let mut pinned = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for address in addresses {
+            let names = pinned.names.entry(*address).or_default();
+            if names.contains(name) {
+                continue;
+            }
+            names.push(name.clone());
+            pinned.order.push_back((*address, name.clone()));
+            if pinned.order.len() > MOST_PINS
+                && let Some((address, name)) = pinned.order.pop_front()
+                && let Some(names) = pinned.names.get_mut(&address)
+            {
+                names.retain(|other| *other != name);
+                if names.is_empty() {
+                    pinned.names.remove(&address);
+                }
+            }
+        }
+    }
+
+    /// The names of an address that was told.
+    fn names_of(&self, host: &str) -> (Option<IpAddr>, Vec<String>) {
+        let address = host.parse().ok();
+        let pinned = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let names = address.and_then(|address| pinned.names.get(&address)).cloned();
+        (address, names.unwrap_or_default())
+    }
+
+    /// Where a request for a literal address leads that no rule for addresses allows, but one for its name.
+    fn judge(&self, policy: &Policy, transport: Transport, host: &str, port: u16) -> Option<Vec<SocketAddr>> {
+        let (address, names) = self.names_of(host);
+        let address = address?;
+        names.iter().find_map(|name| {
+            let host = policy.check_request(transport, name, port).ok()?;
+            policy.choose(transport, &host, port, &[address]).ok().filter(|good| !good.is_empty())
+        })
+    }
+
+    /// May an address be pinged that no rule for addresses names, but one for its name?
+    pub(crate) fn may_ping(&self, policy: &Policy, host: &str) -> Option<IpAddr> {
+        let (address, names) = self.names_of(host);
+        let address = address?;
+        let may = |name: &String| {
+            policy.check_ping(name).is_ok_and(|host| policy.visible(&host, &[address]).is_ok())
+        };
+        names.iter().any(may).then_some(address)
+    }
+}
+
+/// How names become addresses for one client.
+#[derive(Clone, Copy, Debug)]
+pub struct Names<'a> {
+    /// Who looks them up.
+    pub resolver: &'a dyn Resolve,
+    /// What the client was told.
+    pub pins: &'a Pins,
+}
+
 /// Why there is no connection. `Display` is a sentence.
 #[derive(Debug, thiserror::Error)]
 pub enum DialError {
@@ -61,6 +140,9 @@ pub enum DialError {
     /// The name has no address.
     #[error("no address is known for {0}")]
     Unresolved(String),
+    /// The system's resolver cannot tell.
+    #[error("{0} could not be looked up: {1}")]
+    LookupFailed(String, io::Error),
     /// The name server is silent.
     #[error("the name server did not answer for {0} within {LOOKUP_TIMEOUT:?}")]
     LookupTimedOut(String),
@@ -83,6 +165,8 @@ impl DialError {
             DialError::Denied { denial } if denial.is_invalid() => 22,
             DialError::Denied { .. } => 13,
             DialError::Unresolved(_) => 2,
+            // EIO.
+            DialError::LookupFailed(..) => 5,
             DialError::LookupTimedOut(_) | DialError::TimedOut(..) => 110,
             DialError::Failed(_, error) => errno(error),
         }
@@ -93,6 +177,7 @@ impl DialError {
         match self {
             DialError::Denied { denial } => crate::metrics::denial_label(denial),
             DialError::Unresolved(_) => "unresolved",
+            DialError::LookupFailed(..) => "lookup_failed",
             DialError::LookupTimedOut(_) => "lookup_timed_out",
             DialError::TimedOut(..) => "connect_timed_out",
             DialError::Failed(_, error) if is_out_of_descriptors(error) => "descriptors",
@@ -110,7 +195,9 @@ impl DialError {
             DialError::Failed(_, error) if is_out_of_descriptors(error) => Reason::THROTTLED,
             DialError::Denied { denial } if denial.is_invalid() => Reason::INVALID,
             DialError::Denied { .. } => Reason::BLOCKED,
-            DialError::Unresolved(_) | DialError::LookupTimedOut(_) => Reason::UNREACHABLE,
+            DialError::Unresolved(_) | DialError::LookupFailed(..) | DialError::LookupTimedOut(_) => {
+                Reason::UNREACHABLE
+            }
             DialError::TimedOut(..) => Reason::TIMED_OUT,
             DialError::Failed(_, error) => match error.kind() {
                 io::ErrorKind::ConnectionRefused => Reason::REFUSED,
@@ -137,8 +224,15 @@ pub(crate) async fn resolve(resolver: &dyn Resolve, host: &Host) -> Result<Vec<I
     let found = match host {
         Host::Address(address) => vec![*address],
         Host::Name(name) => {
-            let found = timeout(LOOKUP_TIMEOUT, resolver.lookup(name)).await;
-            found.map_err(|_| DialError::LookupTimedOut(name.clone()))?.unwrap_or_default()
+            match timeout(LOOKUP_TIMEOUT, resolver.lookup(name)).await {
+                Ok(Ok(found)) => found,
+                // gai_strerror(3) of EAI_AGAIN: all that the standard library tells of getaddrinfo's error.
+                Ok(Err(error)) if error.to_string().contains("Temporary failure") => {
+                    return Err(DialError::LookupFailed(name.clone(), error));
+                }
+                Ok(Err(_)) => Vec::new(),
+                Err(_) => return Err(DialError::LookupTimedOut(name.clone())),
+            }
         }
     };
     match found.is_empty() {
@@ -147,52 +241,48 @@ pub(crate) async fn resolve(resolver: &dyn Resolve, host: &Host) -> Result<Vec<I
     }
 }
 
+/// The addresses of a host that a client may know of, and may connect to from now on as if by name.
+///
+/// # Errors
+/// If the policy refuses, or there are none.
+pub async fn look_up(names: Names<'_>, policy: &Policy, host: &str) -> Result<Vec<IpAddr>, DialError> {
+    let host = policy.check_name(host)?;
+    let found = resolve(names.resolver, &host).await?;
+    let addresses = policy.visible(&host, &found)?;
+    names.pins.remember(&host, &addresses);
+    Ok(addresses)
+}
+
 /// The addresses that may be dialled for this request; at least one.
 async fn addresses(
-    resolver: &dyn Resolve,
+    names: Names<'_>,
     policy: &Policy,
     transport: Transport,
     host: &str,
     port: u16,
 ) -> Result<Vec<SocketAddr>, DialError> {
-    let host = policy.check_request(transport, host, port)?;
-    let found = resolve(resolver, &host).await?;
+    let host = match policy.check_request(transport, host, port) {
+        Ok(host) => host,
+        Err(denial) => {
+            return names.pins.judge(policy, transport, host, port).ok_or(DialError::Denied { denial });
+        }
+    };
+    let found = resolve(names.resolver, &host).await?;
     Ok(policy.choose(transport, &host, port, &found)?)
-}
-
-/// [`tcp_with`] the system's resolver.
-///
-/// # Errors
-/// If the policy refuses, or nobody answers.
-pub async fn tcp(
-    policy: &Policy,
-    host: &str,
-    port: u16,
-    wait: Duration,
-) -> Result<(TcpStream, SocketAddr), DialError> {
-    tcp_with(&SystemResolver, policy, host, port, wait).await
-}
-
-/// [`udp_with`] the system's resolver.
-///
-/// # Errors
-/// If the policy refuses, or there is no way.
-pub async fn udp(policy: &Policy, host: &str, port: u16) -> Result<(UdpSocket, SocketAddr), DialError> {
-    udp_with(&SystemResolver, policy, host, port).await
 }
 
 /// A TCP connection to the first address that answers.
 ///
 /// # Errors
 /// If the policy refuses, or nobody answers.
-pub async fn tcp_with(
-    resolver: &dyn Resolve,
+pub async fn tcp(
+    names: Names<'_>,
     policy: &Policy,
     host: &str,
     port: u16,
     wait: Duration,
 ) -> Result<(TcpStream, SocketAddr), DialError> {
-    let addresses = addresses(resolver, policy, Transport::Tcp, host, port).await?;
+    let addresses = addresses(names, policy, Transport::Tcp, host, port).await?;
     // Together they get as long as one would.
     let each = wait / u32::try_from(addresses.len()).unwrap_or(u32::MAX).max(1);
     let mut last = None;
@@ -213,13 +303,13 @@ pub async fn tcp_with(
 ///
 /// # Errors
 /// If the policy refuses, or there is no way.
-pub async fn udp_with(
-    resolver: &dyn Resolve,
+pub async fn udp(
+    names: Names<'_>,
     policy: &Policy,
     host: &str,
     port: u16,
 ) -> Result<(UdpSocket, SocketAddr), DialError> {
-    let addresses = addresses(resolver, policy, Transport::Udp, host, port).await?;
+    let addresses = addresses(names, policy, Transport::Udp, host, port).await?;
     let mut last = None;
     for address in addresses {
         let any: SocketAddr = match address {

@@ -18,6 +18,7 @@ mod admin;
 mod assets;
 mod demo;
 pub mod dial;
+pub mod echo;
 mod guard;
 mod http;
 mod lan;

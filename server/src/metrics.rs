@@ -21,6 +21,13 @@ struct Kind {
     kind: &'static str,
 }
 
+/// What was asked, and whether there was an answer.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Asked {
+    question: &'static str,
+    answer: &'static str,
+}
+
 /// Every counter.
 #[derive(Debug)]
 pub(crate) struct Metrics {
@@ -33,6 +40,7 @@ pub(crate) struct Metrics {
     pub(crate) octets_up: Counter<u64, AtomicU64>,
     pub(crate) octets_down: Counter<u64, AtomicU64>,
     refused: Family<Refusal, Counter>,
+    questions: Family<Asked, Counter>,
     pub(crate) waits: Counter,
     pub(crate) reloads: Counter,
 }
@@ -50,6 +58,7 @@ impl Metrics {
             octets_up: Counter::default(),
             octets_down: Counter::default(),
             refused: Family::default(),
+            questions: Family::default(),
             waits: Counter::default(),
             reloads: Counter::default(),
         };
@@ -61,6 +70,7 @@ impl Metrics {
         registry.register("octets_up", "Octets from clients to targets", metrics.octets_up.clone());
         registry.register("octets_down", "Octets from targets to clients", metrics.octets_down.clone());
         registry.register("refused", "What was refused, by reason", metrics.refused.clone());
+        registry.register("questions", "Questions of pages, by what and outcome", metrics.questions.clone());
         registry.register("rate_waits", "Times that a rate limit made a stream wait", metrics.waits.clone());
         registry.register("settings_reloads", "Settings read again", metrics.reloads.clone());
         Metrics { registry, ..metrics }
@@ -68,6 +78,12 @@ impl Metrics {
 
     pub(crate) fn refuse(&self, reason: &'static str) {
         self.refused.get_or_create(&Refusal { reason }).inc();
+    }
+
+    /// `question`: `name`, `socket` or `echo`.
+    pub(crate) fn question(&self, question: &'static str, is_answered: bool) {
+        let answer = if is_answered { "yes" } else { "no" };
+        self.questions.get_or_create(&Asked { question, answer }).inc();
     }
 
     pub(crate) fn stream(&self, kind: &'static str) {

@@ -112,7 +112,8 @@ async fn connect(
     let port: u16 = port.parse().map_err(|_| bad())?;
     let host = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
     let wait = shared.settings.borrow().connect_timeout;
-    let dialled = dial::tcp_with(&*shared.resolver, &profile.policy, host, port, wait).await;
+    let names = dial::Names { resolver: &*shared.resolver, pins: &dial::Pins::default() };
+    let dialled = dial::tcp(names, &profile.policy, host, port, wait).await;
     dialled.map_err(|error| {
         shared.metrics.refuse(error.label());
         let denied = matches!(error, dial::DialError::Denied { .. });

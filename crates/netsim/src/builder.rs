@@ -8,7 +8,7 @@ use socketlab_stack::{FilterRule, IpCidr, MacAddr, NatKind, PortForward, Profile
 use crate::command::Deed;
 use crate::link::LinkParams;
 use crate::record::{LinkId, NodeId};
-use crate::service::Service;
+use crate::service::{Service, ServiceKind};
 use crate::topology::{NodeKind, Topology, TopologyLink, TopologyNode};
 use crate::world::World;
 
@@ -77,6 +77,9 @@ pub struct End {
     /// Addresses of its interface; empty at a switch.
     pub addresses: Vec<IpCidr>,
 }
+
+/// RFC 1035 4.2.1.
+const DNS_PORT: u16 = 53;
 
 /// Collects the parts of a world.
 #[derive(Clone, Debug)]
@@ -267,7 +270,14 @@ impl WorldBuilder {
     }
 
     /// The world at time zero, with nothing started.
-    pub fn build(self) -> World {
+    pub fn build(mut self) -> World {
+        for (node, _) in self.gateway_names.clone() {
+            // A gateway is the resolver of those behind it, as home routers are.
+            if !self.services.iter().any(|own| own.node == node && own.port == DNS_PORT) {
+                let kind = ServiceKind::Dns { names: Vec::new() };
+                self.service(Service { node, port: DNS_PORT, kind });
+            }
+        }
         World::new(self)
     }
 }

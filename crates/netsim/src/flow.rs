@@ -8,7 +8,8 @@ use std::collections::VecDeque;
 
 use bytes::{Buf, Bytes};
 use socketlab_stack::{
-    Call, CallId, Errno, Failure, Fd, Instant, Intercept, InterceptId, Outcome, Pid, Refusal, Ret,
+    Call, CallId, EchoRequest, Errno, Failure, Fd, Instant, Intercept, InterceptId, Outcome, Pid, Refusal,
+    Ret,
 };
 
 use crate::gateway::{FlowId, GatewayEvent, GatewayRequest};
@@ -50,6 +51,22 @@ pub(crate) struct Flow {
 pub(crate) enum Kind {
     Tcp(Tcp),
     Udp(Udp),
+    /// An ICMP echo request that waits for its answer.
+    Echo(EchoRequest),
+    /// A name that is looked up.
+    LookUp,
+}
+
+impl Kind {
+    /// The number of the protocol in an IP header.
+    const fn protocol(&self) -> u8 {
+        match self {
+            Kind::Tcp(_) => 6,
+            // DNS is over UDP.
+            Kind::Udp(_) | Kind::LookUp => 17,
+            Kind::Echo(_) => 1,
+        }
+    }
 }
 
 #[derive(Clone, Debug, Default)]
@@ -118,7 +135,7 @@ const SO_LINGER: i32 = 13;
 const LINGER_RESET: &[u8] = &[1, 0, 0, 0, 0, 0, 0, 0];
 
 /// How a fact is told to a client that waits for its SYN to be answered.
-const fn refusal(fact: &GatewayFact) -> Refusal {
+pub(crate) const fn refusal(fact: &GatewayFact) -> Refusal {
     match fact {
         GatewayFact::TimedOut => Refusal::Silence,
         GatewayFact::NotAllowed | GatewayFact::Throttled => icmp(PROHIBITED),
@@ -133,9 +150,9 @@ const fn icmp(code: u8) -> Refusal {
 }
 
 /// RFC 792: destination unreachable, and its codes (RFC 1812 5.2.7.1 for "prohibited").
-const UNREACHABLE: u8 = 3;
+pub(crate) const UNREACHABLE: u8 = 3;
 const NET_UNREACHABLE: u8 = 0;
-const HOST_UNREACHABLE: u8 = 1;
+pub(crate) const HOST_UNREACHABLE: u8 = 1;
 const PORT_UNREACHABLE: u8 = 3;
 const PROHIBITED: u8 = 13;
 
@@ -152,6 +169,7 @@ impl World {
             Intercept::Datagram { client, target, data } => {
                 self.intercepted_datagram(node, client, target, data);
             }
+            Intercept::Echo(request) => self.intercepted_echo(node, request),
         }
     }
 
@@ -225,7 +243,7 @@ impl World {
     /// ahead of the wall clock.
     pub fn real_time(&self) -> bool {
         self.flows.values().any(|flow| match &flow.kind {
-            Kind::Tcp(_) => true,
+            Kind::Tcp(_) | Kind::Echo(_) | Kind::LookUp => true,
             Kind::Udp(udp) => {
                 udp.asked.is_some_and(|asked| self.now.saturating_since(asked) < UDP_AWAITED)
                     || self.somebody_waits_for(flow.client)
@@ -258,7 +276,7 @@ impl World {
         self.ask(GatewayRequest::Close { flow, reset: false });
     }
 
-    fn new_flow(&mut self) -> FlowId {
+    pub(crate) fn new_flow(&mut self) -> FlowId {
         self.next_flow += 1;
         FlowId(self.next_flow)
     }
@@ -269,7 +287,7 @@ impl World {
 
     pub(crate) fn gateway_fact(&mut self, flow: FlowId, fact: GatewayFact) {
         let Some(Flow { node, client, label, dialled, kind, .. }) = self.flows.get(&flow) else { return };
-        let protocol = if matches!(kind, Kind::Tcp(_)) { 6 } else { 17 };
+        let protocol = kind.protocol();
         let (node, client, target, dialled) = (*node, *client, label.clone(), dialled.clone());
         self.record(RecordKind::Gateway { node, protocol, client, target, dialled, fact });
     }
@@ -287,6 +305,8 @@ impl World {
         match event {
             GatewayEvent::Opened { flow } => self.opened(flow),
             GatewayEvent::Failed { flow, fact } => self.failed(flow, fact),
+            GatewayEvent::Addresses { flow, addresses } => self.looked_up_really(flow, addresses),
+            GatewayEvent::Echoed { flow } => self.echoed(flow),
             GatewayEvent::Listening { port, address } => self.listening(port, address),
             GatewayEvent::NotListening { port, fact } => self.not_listening(port, fact),
             GatewayEvent::Accepted { port, flow, remote } => self.visited(port, flow, remote),
@@ -343,13 +363,14 @@ impl World {
                 self.drain(node, None, None);
                 self.pump(flow);
             }
+            Kind::Echo(_) | Kind::LookUp => {}
         }
     }
 
     fn failed(&mut self, flow: FlowId, fact: GatewayFact) {
         let now = self.now;
         self.gateway_fact(flow, fact.clone());
-        let Some(Flow { node, client, target, kind, .. }) = self.forget(flow) else { return };
+        let Some(Flow { node, client, target, kind, label, .. }) = self.forget(flow) else { return };
         match kind {
             Kind::Tcp(Tcp { held: Some(held), .. }) => {
                 let how = refusal(&fact);
@@ -362,6 +383,8 @@ impl World {
             }
             // It was open already: what failed is the connection.
             Kind::Tcp(tcp) => self.reset_client(node, tcp),
+            Kind::LookUp => self.not_looked_up(&label, &fact),
+            Kind::Echo(request) => self.refuse_echo(node, &request, &fact),
             Kind::Udp(udp) => match refusal(&fact) {
                 Refusal::Silence => {}
                 Refusal::Icmp { code, .. } => self.refuse_datagram(node, client, target, &udp.first, code),
@@ -382,6 +405,7 @@ impl World {
                 }
                 self.pump(flow);
             }
+            Kind::Echo(_) | Kind::LookUp => {}
             Kind::Udp(udp) => {
                 udp.asked = None;
                 self.udp_is_alive(flow);
@@ -403,6 +427,7 @@ impl World {
                 self.pump(flow);
             }
             Kind::Tcp(tcp) if tcp.held.is_some() => self.failed(flow, GatewayFact::Refused),
+            Kind::LookUp => self.failed(flow, fact),
             _ => {
                 self.gateway_fact(flow, fact);
                 let Some(Flow { node, kind, .. }) = self.forget(flow) else { return };

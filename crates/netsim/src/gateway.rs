@@ -1,13 +1,14 @@
 //! A gateway: the node whose far side is the real world. Here is what it asks of the shell and what the shell tells
 //! it; who opens the real connection (a relay, or the machine's own sockets) is the shell's business.
 
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
 
 use crate::record::GatewayFact;
 
-/// One conversation with the real world: a TCP connection, or the datagrams between one client and one target.
+/// One conversation with the real world: a TCP connection, the datagrams between one client and one target, or one
+/// question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FlowId(pub u32);
 
@@ -42,6 +43,20 @@ pub enum GatewayRequest {
         host: String,
         /// Port.
         port: u16,
+    },
+    /// Send `host` an ICMP echo request. Answer: `Echoed` or `Failed`, which ends the flow.
+    Ping {
+        /// The new flow.
+        flow: FlowId,
+        /// Name or numeric address.
+        host: String,
+    },
+    /// Look up the addresses of a name. Answer: `Addresses` or `Failed`, which ends the flow.
+    LookUp {
+        /// The new flow.
+        flow: FlowId,
+        /// The name.
+        host: String,
     },
     /// Open a port in the real world. Answer: `Listening` or `NotListening`. It stays until the world is gone.
     Listen {
@@ -101,6 +116,18 @@ pub enum GatewayEvent {
         port: PortId,
         /// Why.
         fact: GatewayFact,
+    },
+    /// The echo came back. The flow is forgotten.
+    Echoed {
+        /// The flow.
+        flow: FlowId,
+    },
+    /// The addresses of a name; at least one. The flow is forgotten. From here on `OpenTcp` and the like may name them.
+    Addresses {
+        /// The flow.
+        flow: FlowId,
+        /// In the order to try them.
+        addresses: Vec<IpAddr>,
     },
     /// Somebody connected to a port, or sent it a first datagram.
     Accepted {

@@ -22,6 +22,7 @@
 pub mod abi;
 mod builder;
 mod command;
+mod errand;
 mod flow;
 mod gateway;
 mod history;

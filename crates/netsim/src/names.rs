@@ -1,7 +1,11 @@
-//! Names and addresses: the lab's own hosts (`/etc/hosts`), and stand-in addresses for names of the real world.
+//! Names and addresses: the lab's own hosts (`/etc/hosts`), and names of the real world. Those are looked up there, by
+//! the gateway; one whose addresses cannot be told, or mean something else in the lab, gets a stand-in address.
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::time::Duration;
 use std::collections::BTreeMap;
+
+use socketlab_stack::Instant;
 
 use crate::builder::GatewayName;
 use crate::record::NodeId;
@@ -10,6 +14,13 @@ use crate::record::NodeId;
 const STAND_INS: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 0);
 /// 198.18.0.0/15.
 const STAND_IN_COUNT: u32 = 1 << 17;
+
+/// How long the real world's answer is believed. A choice: as long as the lab's own DNS servers' answers.
+const KEPT: Duration = Duration::from_secs(60);
+/// How long it is believed that there is none. A choice: as short as RFC 2308 7.1 allows and a resolver's patience.
+const FAILURE_KEPT: Duration = Duration::from_secs(1);
+/// Addresses of one name that are told: as many as a datagram of DNS has room for.
+const MOST_ADDRESSES: usize = 16;
 
 const AF_UNSPEC: i32 = 0;
 const AF_INET: i32 = 2;
@@ -29,6 +40,31 @@ pub(crate) struct Names {
     by_address: BTreeMap<Ipv4Addr, String>,
     /// Hosts of other members of a shared LAN, in lower case.
     shared: BTreeMap<String, Vec<IpAddr>>,
+    /// What the real world says of names.
+    real: BTreeMap<String, Real>,
+    /// Real addresses that were told, and the name.
+    pinned: BTreeMap<IpAddr, String>,
+}
+
+/// What the real world says of a name, and until when that is believed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Real {
+    Asked,
+    Addresses(Vec<IpAddr>, Instant),
+    NoSuchName(Instant),
+    Failed(Instant),
+}
+
+/// The answer to a DNS server's question for a name that is none of the lab's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Foreign {
+    Addresses(Vec<IpAddr>),
+    NoSuchName,
+    Failed,
+    /// The real world is asked.
+    Wait,
+    /// The real world is to be asked now.
+    Ask,
 }
 
 /// The answer to a question for a name.
@@ -58,6 +94,8 @@ impl Names {
             by_name: BTreeMap::new(),
             by_address: BTreeMap::new(),
             shared: BTreeMap::new(),
+            real: BTreeMap::new(),
+            pinned: BTreeMap::new(),
         }
     }
 
@@ -112,6 +150,9 @@ impl Names {
         if let Some(addresses) = self.shared.get(&name) {
             return of_family(addresses, family, "EAI_NODATA");
         }
+        if let Some(server) = self.gateways_resolver(node).filter(|_| !self.stands_in(&name)) {
+            return if is_host_name(&name) { Found::Ask(server) } else { Found::Error("EAI_NONAME") };
+        }
         if family == AF_INET6
             && !self.by_name.contains_key(&name)
             && self.gateway.is_some()
@@ -126,6 +167,62 @@ impl Names {
             }
             found => found,
         }
+    }
+
+    /// The gateway that is asked for foreign names.
+    pub(crate) fn gateway(&self) -> Option<NodeId> {
+        self.gateway.as_ref().map(|(gateway, _)| *gateway)
+    }
+
+    /// The gateway's own DNS server, for nodes that were told of no other.
+    fn gateways_resolver(&self, node: NodeId) -> Option<IpAddr> {
+        let gateway = self.gateway().filter(|gateway| *gateway != node)?;
+        let (_, _, addresses) = self.hosts.iter().find(|(node, ..)| *node == gateway)?;
+        addresses.iter().copied().find(IpAddr::is_ipv4)
+    }
+
+    /// The name has, or is to have, a stand-in address.
+    pub(crate) fn stands_in(&self, name: &str) -> bool {
+        let own = self.gateway.iter().flat_map(|(_, names)| names);
+        self.by_name.contains_key(name) || own.into_iter().any(|own| own.name.eq_ignore_ascii_case(name))
+    }
+
+    /// What a DNS server is to say of a foreign name that has no stand-in. After [`Foreign::Ask`] the name counts as asked for.
+    pub(crate) fn ask_foreign(&mut self, now: Instant, name: &str) -> Foreign {
+        if self.gateway.is_none() || !is_host_name(name) {
+            return Foreign::NoSuchName;
+        }
+        match self.real.get(name) {
+            Some(Real::Asked) => return Foreign::Wait,
+            Some(Real::Addresses(addresses, until)) if *until > now => {
+                return Foreign::Addresses(addresses.clone());
+            }
+            Some(Real::NoSuchName(until)) if *until > now => return Foreign::NoSuchName,
+            Some(Real::Failed(until)) if *until > now => return Foreign::Failed,
+            _ => {}
+        }
+        self.real.insert(name.to_owned(), Real::Asked);
+        Foreign::Ask
+    }
+
+    /// The real world has these addresses for a name. Which of them are good for the lab, the caller knows.
+    pub(crate) fn found(&mut self, now: Instant, name: &str, mut addresses: Vec<IpAddr>) {
+        addresses.truncate(MOST_ADDRESSES);
+        for address in &addresses {
+            self.pinned.insert(*address, name.to_owned());
+        }
+        self.real.insert(name.to_owned(), Real::Addresses(addresses, now + KEPT));
+    }
+
+    /// The real world has no addresses for a name, or (`failed`) cannot tell just now.
+    pub(crate) fn not_found(&mut self, now: Instant, name: &str, failed: bool) {
+        let real = if failed { Real::Failed(now + FAILURE_KEPT) } else { Real::NoSuchName(now + KEPT) };
+        self.real.insert(name.to_owned(), real);
+    }
+
+    /// An address of the block that stand-ins are from.
+    pub(crate) fn is_stand_in(address: IpAddr) -> bool {
+        matches!(address, IpAddr::V4(v4) if v4.to_bits() & !(STAND_IN_COUNT - 1) == STAND_INS.to_bits())
     }
 
     /// The address that stands for a name of the real world.
@@ -166,8 +263,8 @@ impl Names {
             (None, address) => {
                 let shared = self.shared.iter().find(|(_, addresses)| addresses.contains(&address));
                 shared.map(|(name, _)| name.clone()).or_else(|| match address {
-                    IpAddr::V4(v4) => self.by_address.get(&v4).cloned(),
-                    IpAddr::V6(_) => None,
+                    IpAddr::V4(v4) => self.by_address.get(&v4).or_else(|| self.pinned.get(&address)).cloned(),
+                    IpAddr::V6(_) => self.pinned.get(&address).cloned(),
                 })
             }
         }
@@ -176,9 +273,13 @@ impl Names {
     /// What the real side is asked for when a program wants to reach `address`, and what the program calls it.
     /// None: a stand-in that was never given out.
     pub(crate) fn real_target(&self, address: IpAddr) -> Option<(String, String)> {
-        let IpAddr::V4(v4) = address else { return Some((address.to_string(), address.to_string())) };
-        if v4.to_bits() & !(STAND_IN_COUNT - 1) != STAND_INS.to_bits() {
-            return Some((v4.to_string(), v4.to_string()));
+        let literal = || {
+            let name = self.pinned.get(&address).cloned();
+            Some((address.to_string(), name.unwrap_or_else(|| address.to_string())))
+        };
+        let IpAddr::V4(v4) = address else { return literal() };
+        if !Names::is_stand_in(address) {
+            return literal();
         }
         let name = self.by_address.get(&v4)?;
         let own = self.gateway.iter().flat_map(|(_, names)| names);

@@ -74,6 +74,16 @@ pub enum GatewayFact {
     NoRelay,
     Closed,
     Reset,
+    /// The real side sends an ICMP echo request.
+    Pinging,
+    /// It was answered.
+    Echoed,
+    /// The real side looks up a name.
+    LookingUp,
+    /// It has addresses.
+    LookedUp,
+    /// It has none.
+    NoSuchName,
     /// A program's port can be reached from the real world; `target` says where.
     Published,
     /// Somebody from the real world connects to a published port.

@@ -27,13 +27,15 @@ pub use address::Class;
 pub use host::{Host, HostError};
 pub use rule::{Rule, RuleError};
 
-/// TCP or UDP.
+/// TCP, UDP or an ICMP echo.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Transport {
     /// TCP.
     Tcp,
     /// UDP.
     Udp,
+    /// An ICMP echo request. It has no port: 0 stands for it.
+    Icmp,
 }
 
 impl fmt::Display for Transport {
@@ -41,6 +43,7 @@ impl fmt::Display for Transport {
         f.write_str(match self {
             Transport::Tcp => "tcp",
             Transport::Udp => "udp",
+            Transport::Icmp => "icmp",
         })
     }
 }
@@ -77,7 +80,7 @@ pub struct Denial {
     pub host: String,
     /// The port.
     pub port: u16,
-    /// TCP or UDP.
+    /// How.
     pub transport: Transport,
     /// Why not.
     pub why: Why,
@@ -93,8 +96,10 @@ impl Denial {
     pub fn hint(&self) -> Option<String> {
         let Denial { host, port, transport, .. } = self;
         let place = |address: &dyn fmt::Display, v6: bool| {
-            // Asked for a name only, or for an echo.
-            if *port == 0 {
+            if *transport == Transport::Icmp {
+                format!("{address}/icmp")
+            } else if *port == 0 {
+                // Asked for a name only.
                 address.to_string()
             } else if v6 {
                 format!("[{address}]:{port}/{transport}")
@@ -118,6 +123,9 @@ impl fmt::Display for Denial {
         match why {
             Why::Host(error) => write!(f, "{host:?} is no host: {error}"),
             Why::PortZero => write!(f, "port 0 of {host} cannot be reached"),
+            Why::NotListed if *transport == Transport::Icmp => {
+                write!(f, "ping to {host}: no rule of this relay allows it")
+            }
             Why::NotListed if *port == 0 => write!(f, "{host}: no rule of this relay allows it"),
             Why::NotListed => write!(f, "{transport} to {host} port {port}: no rule of this relay allows it"),
             Why::LocalName => write!(f, "{host} is a name for this machine or its neighbourhood"),
@@ -138,6 +146,7 @@ fn is_misused(transport: Transport, port: u16) -> bool {
     match transport {
         Transport::Tcp => matches!(port, 25 | 465 | 587),
         Transport::Udp => matches!(port, 19 | 53 | 123 | 161 | 389 | 1900 | 11211),
+        Transport::Icmp => false,
     }
 }
 
@@ -229,7 +238,13 @@ impl Policy {
         }
     }
 
-    /// May a client ask for this host's addresses, or send it an echo? If some rule lets it reach the host, on whatever
+    /// May a client send this host an ICMP echo? If it may ask for its addresses: a rule with `/icmp` opens nothing else,
+    /// and any other that lets it reach the host lets it ping it, too. Dial only what [`Policy::visible`] leaves.
+    pub fn check_ping(&self, host: &str) -> Result<Host, Denial> {
+        self.check_name(host).map_err(|denial| Denial { transport: Transport::Icmp, ..denial })
+    }
+
+    /// May a client ask for this host's addresses? If some rule lets it reach the host, on whatever
     /// port. Look up only what this returns, and show only what [`Policy::visible`] leaves.
     pub fn check_name(&self, host: &str) -> Result<Host, Denial> {
         // No port is meant: any that a rule names will do.

@@ -8,6 +8,7 @@
 //! 10.1.0.0/16            these addresses
 //! [fd00::7]:80  fd00::/8  [fd00::/8]:80
 //! ...:9007/udp           only UDP (or /tcp); both without
+//! example.org/icmp       only ping; every rule that opens something of a host opens this, too
 //! ```
 
 use std::{fmt, net::IpAddr, ops::RangeInclusive};
@@ -65,6 +66,9 @@ pub enum RuleError {
     /// Loopback without ports.
     #[error("{0} without a port would open every service of this machine: write {0}:9000 or {0}:9000-9010")]
     LoopbackPorts(String),
+    /// ICMP has no ports.
+    #[error("{0:?}: a ping has no port: write example.org/icmp")]
+    EchoPorts(String),
     /// Nothing a relay could connect to.
     #[error("{0} is {1}: no rule can allow it")]
     Never(String, Class),
@@ -77,9 +81,13 @@ impl Rule {
         let (place, transport) = match text.rsplit_once('/') {
             Some((place, "tcp")) => (place, Some(Transport::Tcp)),
             Some((place, "udp")) => (place, Some(Transport::Udp)),
+            Some((place, "icmp")) => (place, Some(Transport::Icmp)),
             _ => (text, None),
         };
         let (host, ports) = split_ports(place)?;
+        if ports.is_some() && transport == Some(Transport::Icmp) {
+            return Err(RuleError::EchoPorts(text.to_owned()));
+        }
         let ports = ports.map(parse_ports).transpose()?;
         let target = parse_target(host)?;
         let rule = Rule { target, ports, transport };
@@ -106,7 +114,7 @@ impl Rule {
             }
             Target::Any | Target::Below(_) => false,
         };
-        if loopback && self.ports.is_none() {
+        if loopback && self.ports.is_none() && self.transport != Some(Transport::Icmp) {
             return Err(RuleError::LoopbackPorts(host.to_owned()));
         }
         Ok(())
@@ -159,6 +167,7 @@ impl Rule {
             Some(transport) => [transport, transport],
             None => [Transport::Tcp, Transport::Udp],
         };
+        let ports = if self.transport == Some(Transport::Icmp) { [0, 0] } else { ports };
         transports.into_iter().flat_map(move |transport| ports.into_iter().map(move |port| (transport, port)))
     }
 

@@ -346,6 +346,10 @@ fn rules_are_read_and_written_the_same_way() {
         "[fd00::/8]:80/udp",
         "127.0.0.1:9007/udp",
         "[::1]:9000-9010",
+        "example.org/icmp",
+        "*/icmp",
+        "10.1.0.0/16/icmp",
+        "127.0.0.1/icmp",
     ] {
         assert_eq!(Rule::parse(text).unwrap().to_string(), text);
     }
@@ -381,6 +385,7 @@ fn rules_that_cannot_be_read_say_what_to_write() {
     says("0.0.0.0:80", "no rule can allow it");
     says("exa mple.org", "neither letter");
     says("127.1:80", "four decimal numbers");
+    says("example.org:80/icmp", "a ping has no port");
 }
 
 #[test]
@@ -452,4 +457,28 @@ fn a_name_may_be_asked_for_when_some_port_of_it_may_be_reached() {
     let denial = policy.check_name("example.com").unwrap_err();
     assert_eq!(denial.to_string(), "example.com: no rule of this relay allows it");
     assert_eq!(denial.hint().unwrap(), "example.com");
+}
+
+#[test]
+fn a_ping_needs_a_rule_for_it_or_any_other_for_the_host() {
+    let may = |rule: &str, host: &str, found: &str| {
+        let policy = policy(&[rule]);
+        let found = [found.parse().unwrap()];
+        policy.check_ping(host).and_then(|host| policy.visible(&host, &found)).is_ok()
+    };
+    let public = "93.184.216.34";
+    for rule in ["*", "*/icmp", "example.org", "example.org/icmp", "example.org:80", "*.org/icmp"] {
+        assert!(may(rule, "example.org", public), "{rule}");
+        assert!(!may(rule, "example.org", "192.168.1.1"), "{rule}: what lies inside needs its own");
+    }
+    assert!(may("127.0.0.1/icmp", "127.0.0.1", "127.0.0.1") && !may("*/icmp", "127.0.0.1", "127.0.0.1"));
+    assert!(!may("example.org/icmp", "example.com", public) && !may("224.0.0.0/3", "224.0.0.1", "224.0.0.1"));
+
+    let only = policy(&["example.org/icmp"]);
+    assert!(only.check_request(Transport::Tcp, "example.org", 80).is_err(), "it opens nothing else");
+    let denial = only.check_ping("10.1.2.3").unwrap_err();
+    assert_eq!(denial.hint().as_deref(), Some("10.1.2.3/icmp"));
+    assert!(policy(&["10.1.2.3/icmp"]).check_ping("10.1.2.3").is_ok(), "the hint helps");
+    let denial = only.check_ping("other.example").unwrap_err();
+    assert_eq!(denial.to_string(), "ping to other.example: no rule of this relay allows it");
 }

@@ -49,7 +49,7 @@ pub use forward::{
     ConnState, Direction, FilterAction, FilterRule, NatConfig, NatEntry, NatKind, Origin, PortForward,
     RuleSnapshot, Tuple,
 };
-pub use host::{Host, HostConfig, Intercept, InterceptId, Profile, Refusal};
+pub use host::{EchoRequest, Host, HostConfig, Intercept, InterceptId, Profile, Refusal};
 pub use snapshot::{
     ArpEntry, HostSnapshot, IfaceSnapshot, NeighbourState, ProtocolKind, RecoveryPhase, SocketSnapshot,
     TcbSnapshot, TcpState, TimerSnapshot,

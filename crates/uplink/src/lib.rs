@@ -5,6 +5,8 @@
 #[cfg(test)]
 mod tests;
 
+mod questions;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -12,7 +14,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use socketlab_netsim::{FlowId, GatewayEvent, GatewayFact, GatewayRequest, PortId};
 pub use socketlab_wisp::Reason;
-use socketlab_wisp::{Client, ClientEvent, StreamId, StreamKind};
+use socketlab_wisp::{Client, ClientEvent, Question, StreamId, StreamKind};
+
+use questions::Questions;
 
 /// First wait before a lost relay is tried again; doubles up to [`LONGEST_RETRY`]. Choices.
 const FIRST_RETRY: Duration = Duration::from_millis(500);
@@ -68,6 +72,7 @@ pub struct Relay {
     ports: BTreeMap<PortId, (bool, u16, Option<StreamId>)>,
     /// Peers of UDP ports.
     peers: BTreeMap<FlowId, (StreamId, SocketAddr)>,
+    questions: Questions,
     visitors: u32,
     next_retry: Duration,
     jobs: VecDeque<RelayJob>,
@@ -82,6 +87,7 @@ impl Default for Relay {
             flows: BTreeMap::new(),
             ports: BTreeMap::new(),
             peers: BTreeMap::new(),
+            questions: Questions::default(),
             visitors: 0,
             next_retry: FIRST_RETRY,
             jobs: VecDeque::new(),
@@ -99,6 +105,8 @@ impl Relay {
             GatewayRequest::OpenUdp { flow, host, port } => {
                 self.open(now, flow, StreamKind::Udp, &host, port)
             }
+            GatewayRequest::Ping { flow, host } => self.question(flow, Question::Ping { host }),
+            GatewayRequest::LookUp { flow, host } => self.question(flow, Question::Lookup { host }),
             GatewayRequest::Data { flow, bytes } => match self.streams.get(&flow) {
                 Some(&(stream, StreamKind::Tcp)) => {
                     let taken = self.client.send(stream, &bytes);
@@ -127,6 +135,7 @@ impl Relay {
             }
             GatewayRequest::Close { flow, reset } => {
                 self.peers.remove(&flow);
+                self.questions.forget(flow);
                 if let Some((stream, _)) = self.streams.remove(&flow) {
                     self.flows.remove(&stream);
                     if reset {
@@ -157,6 +166,7 @@ impl Relay {
         }
         self.peers.clear();
         self.flows.clear();
+        self.questions.clear();
         self.work_off();
     }
 
@@ -231,6 +241,9 @@ impl Relay {
         self.client = Client::new();
         self.ports.values_mut().for_each(|(_, _, stream)| *stream = None);
         self.peers.clear();
+        for flow in self.questions.lost() {
+            self.tell(GatewayEvent::Failed { flow, fact: GatewayFact::NoRelay });
+        }
         let retry_ms = u32::try_from(wait.as_millis()).unwrap_or(u32::MAX);
         self.jobs.push_back(RelayJob::Show(Link::Lost { retry_ms }));
     }
@@ -269,11 +282,12 @@ impl Relay {
         if self.socket == Socket::Unused {
             self.connect();
         }
+        let host = self.questions.name_for(host);
         let stream = match (self.socket, kind) {
             // Between two tries there is no relay to ask.
             (Socket::Lost { .. }, _) => None,
-            (_, StreamKind::Tcp) => self.client.open_tcp(now, host, port).ok(),
-            (_, StreamKind::Udp) => self.client.open_udp(host, port).ok(),
+            (_, StreamKind::Tcp) => self.client.open_tcp(now, &host, port).ok(),
+            (_, StreamKind::Udp) => self.client.open_udp(&host, port).ok(),
         };
         match stream {
             Some(stream) => {
@@ -383,8 +397,10 @@ impl Relay {
                     self.jobs.push_back(RelayJob::Dismissed(reason));
                 }
             }
-            // They answer what the world does not ask yet.
-            ClientEvent::Ready { .. } | ClientEvent::Addresses { .. } | ClientEvent::Answered { .. } => {}
+            ClientEvent::Ready { .. } => self.ask(),
+            ClientEvent::Answered { question, answer } => self.answered(question, answer),
+            // It answers what the world does not ask yet.
+            ClientEvent::Addresses { .. } => {}
         }
     }
 }

@@ -1,6 +1,8 @@
 //! The way to the relay, against a relay that the test plays packet by packet.
 
-use socketlab_wisp::Packet;
+use std::net::IpAddr;
+
+use socketlab_wisp::{Answer, Ext, Limits, Offer, Packet, Question, Server, ServerTerms};
 
 use super::*;
 
@@ -150,4 +152,127 @@ fn at_the_end_of_a_run_what_was_given_still_goes_out() {
     let data = Packet::Data { stream: StreamId(1), bytes: Bytes::from_static(b"hej") };
     assert_eq!(scene.sent(), [data, Packet::Close { stream: StreamId(1), reason: Reason::VOLUNTARY }]);
     assert!(scene.relay.is_quiet());
+}
+
+/// A relay with our extension, as far as its greeting goes.
+fn greets_as_ours(scene: &mut Scene) {
+    let terms = ServerTerms {
+        listen: false,
+        bind_udp: false,
+        lookup: true,
+        tcp_info: true,
+        ping: true,
+        ports: 0,
+        port_range: (0, 0),
+    };
+    let offer = Offer { udp: true, password: None, key: None, motd: None, confirm: true, ours: Some(terms) };
+    let mut server = Server::version2(Limits::default(), offer);
+    scene.relay.handle_open();
+    scene.hears(server.greeting());
+    for job in scene.jobs() {
+        if let RelayJob::Send(bytes) = job {
+            let _ = server.handle_message(bytes);
+        }
+    }
+    scene.hears(server.admit());
+}
+
+fn answer(number: u32, answer: Answer) -> Packet {
+    Packet::Ext { stream: StreamId(number), body: Ext::Answer(answer) }
+}
+
+fn asked(scene: &mut Scene) -> Vec<(u32, Question)> {
+    let sent = scene.sent().into_iter();
+    sent.filter_map(|packet| match packet {
+        Packet::Ext { stream, body: Ext::Ask(question) } => Some((stream.0, question)),
+        _ => None,
+    })
+    .collect()
+}
+
+#[test]
+fn questions_are_asked_when_the_relay_is_there_and_answered() {
+    let mut scene = Scene::new();
+    let name = || "shop.example".to_owned();
+    scene.asks(GatewayRequest::LookUp { flow: FLOW, host: name() });
+    scene.asks(GatewayRequest::Ping { flow: FlowId(8), host: "192.0.2.9".to_owned() });
+    assert_eq!(scene.jobs(), [RelayJob::Show(Link::Connecting), RelayJob::Connect]);
+    greets_as_ours(&mut scene);
+    let questions = asked(&mut scene);
+    assert_eq!(
+        questions,
+        [(1, Question::Lookup { host: name() }), (2, Question::Ping { host: "192.0.2.9".to_owned() })]
+    );
+    let addresses: Vec<IpAddr> = vec!["93.184.216.34".parse().unwrap()];
+    scene.hears(answer(2, Answer::Failed { question: 3, errno: 13, text: "why not".to_owned() }));
+    scene.hears(answer(1, Answer::Lookup { addresses: addresses.clone() }));
+    let not_allowed = GatewayEvent::Failed { flow: FlowId(8), fact: GatewayFact::NotAllowed };
+    assert_eq!(
+        scene.jobs(),
+        [
+            RelayJob::Say("why not".to_owned()),
+            RelayJob::Tell(not_allowed),
+            RelayJob::Tell(GatewayEvent::Addresses { flow: FLOW, addresses }),
+        ]
+    );
+    scene.hears(answer(1, Answer::Lookup { addresses: Vec::new() }));
+    assert_eq!(scene.jobs(), [], "an answer to nothing");
+}
+
+#[test]
+fn an_address_that_an_earlier_connection_told_is_asked_for_by_its_name() {
+    let mut scene = Scene::new();
+    scene.asks(GatewayRequest::LookUp { flow: FLOW, host: "shop.example".to_owned() });
+    scene.jobs();
+    greets_as_ours(&mut scene);
+    scene.hears(answer(1, Answer::Lookup { addresses: vec!["93.184.216.34".parse().unwrap()] }));
+    scene.jobs();
+    let dialled = |scene: &mut Scene, flow| {
+        scene.asks(GatewayRequest::OpenTcp { flow, host: "93.184.216.34".to_owned(), port: 80 });
+        let sent = scene.sent().into_iter();
+        sent.filter_map(|p| if let Packet::Connect { host, .. } = p { Some(host) } else { None }).next()
+    };
+    assert_eq!(dialled(&mut scene, FlowId(8)).as_deref(), Some("93.184.216.34"));
+    scene.relay.handle_lost(scene.now);
+    scene.now = scene.relay.poll_timeout().unwrap();
+    scene.relay.handle_timeout(scene.now);
+    scene.jobs();
+    greets_as_ours(&mut scene);
+    scene.jobs();
+    assert_eq!(dialled(&mut scene, FlowId(9)).as_deref(), Some("shop.example"));
+}
+
+#[test]
+fn questions_end_with_the_relay_or_where_it_has_no_answers() {
+    let failed = |fact| GatewayEvent::Failed { flow: FLOW, fact };
+    let mut lost = Scene::new();
+    lost.asks(GatewayRequest::Ping { flow: FLOW, host: "192.0.2.9".to_owned() });
+    lost.jobs();
+    lost.relay.handle_lost(lost.now);
+    assert_eq!(lost.told(), [failed(GatewayFact::NoRelay)]);
+    lost.asks(GatewayRequest::Ping { flow: FLOW, host: "192.0.2.9".to_owned() });
+    assert_eq!(lost.told(), [failed(GatewayFact::NoRelay)], "between two tries");
+
+    let mut plain = Scene::new();
+    plain.asks(GatewayRequest::LookUp { flow: FLOW, host: "shop.example".to_owned() });
+    plain.relay.handle_open();
+    plain.hears(Packet::Continue { stream: StreamId::CONNECTION, credit: 4 });
+    assert_eq!(plain.told(), [failed(GatewayFact::NotAllowed)], "a relay that speaks plain Wisp");
+}
+
+#[test]
+fn no_more_questions_are_open_than_a_relay_takes() {
+    let mut scene = Scene::new();
+    for flow in 0..40 {
+        scene.asks(GatewayRequest::Ping { flow: FlowId(flow), host: "192.0.2.9".to_owned() });
+    }
+    scene.jobs();
+    greets_as_ours(&mut scene);
+    let first = asked(&mut scene);
+    assert_eq!(first.len(), 32);
+    scene.asks(GatewayRequest::Close { flow: FlowId(39), reset: false });
+    for (number, _) in first {
+        scene.hears(answer(number, Answer::Ping { from: "192.0.2.9".parse().unwrap(), rtt_us: 1 }));
+    }
+    assert_eq!(asked(&mut scene).len(), 7, "the rest but the one that nobody wants any more");
 }

@@ -123,7 +123,7 @@ pub enum ConsoleStream {
 pub struct GatewayView {
     /// Index of the gateway's node.
     pub node: u32,
-    /// `TCP` or `UDP`.
+    /// `TCP`, `UDP` or `ICMP`.
     pub protocol: String,
     /// The simulated end.
     pub client: String,
@@ -133,7 +133,8 @@ pub struct GatewayView {
     pub dialled: String,
     /// Message key: `gateway-connecting`, `gateway-connected`, `gateway-refused`, `gateway-unreachable`,
     /// `gateway-timed-out`, `gateway-not-allowed`, `gateway-throttled`, `gateway-no-relay`, `gateway-closed`,
-    /// `gateway-reset`, `gateway-published`, `gateway-accepted`.
+    /// `gateway-reset`, `gateway-pinging`, `gateway-echoed`, `gateway-looking-up`,
+    /// `gateway-looked-up`, `gateway-no-such-name`, `gateway-published`, `gateway-accepted`.
     pub fact: String,
 }
 

@@ -212,7 +212,12 @@ impl Ingest {
             RecordKind::Gateway { node, protocol, client, target, dialled, fact } => {
                 EventKind::Gateway(Box::new(GatewayView {
                     node: node.0,
-                    protocol: if *protocol == 17 { "UDP" } else { "TCP" }.to_string(),
+                    protocol: match protocol {
+                        1 => "ICMP",
+                        17 => "UDP",
+                        _ => "TCP",
+                    }
+                    .to_string(),
                     client: client.to_string(),
                     target: target.clone(),
                     dialled: dialled.clone(),

@@ -65,6 +65,11 @@ pub fn gateway_key(fact: &GatewayFact) -> &'static str {
         GatewayFact::NoRelay => "gateway-no-relay",
         GatewayFact::Closed => "gateway-closed",
         GatewayFact::Reset => "gateway-reset",
+        GatewayFact::Pinging => "gateway-pinging",
+        GatewayFact::Echoed => "gateway-echoed",
+        GatewayFact::LookingUp => "gateway-looking-up",
+        GatewayFact::LookedUp => "gateway-looked-up",
+        GatewayFact::NoSuchName => "gateway-no-such-name",
         GatewayFact::Published => "gateway-published",
         GatewayFact::Accepted => "gateway-accepted",
     }

@@ -1,43 +1,43 @@
 //! Questions of our extension: a name's addresses, a socket's TCP_INFO, an ICMP echo. Each under the same policy as
 //! connections, and each answered, if only by the reason why not.
 
-use std::{
-    io,
-    net::{IpAddr, SocketAddr},
-    sync::Arc,
-    time::Duration,
-};
+use std::{borrow::Cow, sync::Arc};
 
-use socket2::{Domain, Protocol, Socket, Type};
-use socketlab_policy::Host;
 use socketlab_wisp::{Answer, Ext, Packet, Question, StreamId};
-use tokio::{
-    net::UdpSocket,
-    time::{Instant, timeout},
-};
 
 use super::Connection;
 use crate::{
     dial::{self, DialError},
+    echo::{self, EchoError},
     tcp_info,
 };
 
-/// How long an echo may take. What ping(8) waits for the last one: 10 s is its limit, 2 s is enough for the planet.
-const ECHO_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// RFC 792 and RFC 4443: echo request and reply.
-const ECHO_V4: (u8, u8) = (8, 0);
-const ECHO_V6: (u8, u8) = (128, 129);
+/// A question, for the metrics.
+const fn kind_name(kind: u8) -> &'static str {
+    match kind {
+        1 => "name",
+        2 => "socket",
+        _ => "echo",
+    }
+}
 
 /// Why there is no answer.
 struct Failure {
     errno: u16,
-    text: String,
+    text: Cow<'static, str>,
 }
+
+const NOT_IN: Failure = Failure { errno: 1, text: Cow::Borrowed("not let in yet") };
 
 impl From<DialError> for Failure {
     fn from(error: DialError) -> Failure {
-        Failure { errno: error.errno(), text: error.to_string() }
+        Failure { errno: error.errno(), text: error.to_string().into() }
+    }
+}
+
+impl From<EchoError> for Failure {
+    fn from(error: EchoError) -> Failure {
+        Failure { errno: error.errno(), text: error.to_string().into() }
     }
 }
 
@@ -51,9 +51,10 @@ impl Connection {
                 () = connection.lost.cancelled() => return,
                 () = connection.shared.stop.cancelled() => return,
             };
+            connection.shared.metrics.question(kind_name(kind), answer.is_ok());
             let answer = answer.unwrap_or_else(|Failure { errno, text }| {
-                tracing::info!(peer = %connection.peer, question = kind, errno, text, "asked in vain");
-                Answer::Failed { question: kind, errno: errno.max(1), text }
+                tracing::info!(peer = %connection.peer, question = kind, errno, text = &*text, "asked in vain");
+                Answer::Failed { question: kind, errno: errno.max(1), text: text.into_owned() }
             });
             connection.lock().book.answered();
             connection.send(&Packet::Ext { stream: question, body: Ext::Answer(answer) }).await;
@@ -70,7 +71,8 @@ impl Connection {
     async fn answer(&self, what: Question) -> Result<Answer, Failure> {
         match what {
             Question::Lookup { host } => {
-                let (_, addresses) = self.known(&host).await?;
+                let rights = self.rights().ok_or(NOT_IN)?;
+                let addresses = dial::look_up(self.names(), &rights.profile.policy, &host).await?;
                 tracing::info!(peer = %self.peer, host, ?addresses, "looked up");
                 Ok(Answer::Lookup { addresses })
             }
@@ -80,73 +82,28 @@ impl Connection {
                     // ENOTCONN.
                     return Err(Failure {
                         errno: 107,
-                        text: format!("stream {stream} has no connected socket"),
+                        text: format!("stream {stream} has no connected socket").into(),
                     });
                 };
                 let info = tcp_info::of(&socket);
-                let info =
-                    info.map_err(|error| Failure { errno: dial::errno(&error), text: error.to_string() })?;
+                let info = info.map_err(|error| Failure {
+                    errno: dial::errno(&error),
+                    text: error.to_string().into(),
+                })?;
                 Ok(Answer::Socket(Box::new(info)))
             }
             Question::Ping { host } => {
-                let (_, addresses) = self.known(&host).await?;
-                let Some(&address) = addresses.first() else {
-                    return Err(DialError::Unresolved(host).into());
-                };
-                let started = Instant::now();
-                let echoed = timeout(ECHO_TIMEOUT, echo(address)).await;
-                let rtt_us = u32::try_from(started.elapsed().as_micros()).unwrap_or(u32::MAX);
-                match echoed {
-                    Ok(Ok(())) => {
-                        tracing::info!(peer = %self.peer, host, %address, rtt_us, "pinged");
-                        Ok(Answer::Ping { from: address, rtt_us })
-                    }
-                    Ok(Err(error)) if error.kind() == io::ErrorKind::PermissionDenied => Err(Failure {
-                        errno: 1,
-                        text: "the relay's machine lets it send no ICMP echo; its operator can with \
-                               `sysctl -w net.ipv4.ping_group_range=\"0 2147483647\"`"
-                            .to_owned(),
-                    }),
-                    Ok(Err(error)) => Err(Failure { errno: dial::errno(&error), text: error.to_string() }),
-                    Err(_) => Err(Failure {
-                        errno: 110,
-                        text: format!("{address} did not answer within {ECHO_TIMEOUT:?}"),
-                    }),
-                }
+                let rights = self.rights().ok_or(NOT_IN)?;
+                // It costs what a stream costs, so that a relay is no means to flood others.
+                let _permit = self.meters.open(rights.limits).map_err(|over| {
+                    self.shared.metrics.refuse(over.label());
+                    Failure { errno: 11, text: over.to_string().into() }
+                })?;
+                let policy = &rights.profile.policy;
+                let (from, rtt) = echo::ping(self.names(), policy, &host).await?;
+                tracing::info!(peer = %self.peer, ?host, %from, ?rtt, "pinged");
+                Ok(Answer::Ping { from, rtt_us: u32::try_from(rtt.as_micros()).unwrap_or(u32::MAX) })
             }
-        }
-    }
-
-    /// The addresses of a host that a page may know of.
-    async fn known(&self, host: &str) -> Result<(Host, Vec<IpAddr>), Failure> {
-        let rights = self.rights().ok_or(Failure { errno: 1, text: "not let in yet".to_owned() })?;
-        let policy = &rights.profile.policy;
-        let host = policy.check_name(host).map_err(DialError::from)?;
-        let found = dial::resolve(&*self.shared.resolver, &host).await?;
-        let addresses = policy.visible(&host, &found).map_err(DialError::from)?;
-        Ok((host, addresses))
-    }
-}
-
-/// One echo, by a socket that needs no privilege where `net.ipv4.ping_group_range` has our group.
-async fn echo(to: IpAddr) -> io::Result<()> {
-    let (domain, protocol, (request, reply)) = match to {
-        IpAddr::V4(_) => (Domain::IPV4, Protocol::ICMPV4, ECHO_V4),
-        IpAddr::V6(_) => (Domain::IPV6, Protocol::ICMPV6, ECHO_V6),
-    };
-    let socket = Socket::new(domain, Type::DGRAM, Some(protocol))?;
-    socket.set_nonblocking(true)?;
-    socket.connect(&SocketAddr::new(to, 0).into())?;
-    let socket = UdpSocket::from_std(socket.into())?;
-    // Type, code, checksum and identifier (the kernel's), sequence number, and a few octets to see again.
-    let message = [&[request, 0, 0, 0, 0, 0, 0, 1][..], b"socketlab"].concat();
-    socket.send(&message).await?;
-    let mut buffer = [0; 256];
-    loop {
-        let octets = socket.recv(&mut buffer).await?;
-        let answer = buffer.get(..octets).unwrap_or_default();
-        if answer.first() == Some(&reply) && answer.ends_with(b"socketlab") {
-            return Ok(());
         }
     }
 }

@@ -41,6 +41,7 @@ use self::{
 };
 use crate::{
     GRACE, Shared,
+    dial::{Names, Pins},
     meter::{ConnectionPermit, Meters, StreamPermit},
     settings::{Profile, Scope, Settings, WITHDRAWN},
 };
@@ -95,6 +96,8 @@ struct Connection {
     lost: CancellationToken,
     octets_up: AtomicU64,
     octets_down: AtomicU64,
+    /// Addresses that the client was told.
+    pins: Pins,
 }
 
 /// Why a connection ends.
@@ -165,6 +168,7 @@ async fn serve(shared: Arc<Shared>, visitor: Visitor, socket: WebSocket) {
         lost: CancellationToken::new(),
         octets_up: AtomicU64::new(0),
         octets_down: AtomicU64::new(0),
+        pins: Pins::default(),
         shared,
     });
     if let Some(profile) = profile {
@@ -294,6 +298,11 @@ fn broken(error: &str, most: usize) -> Ending {
 impl Connection {
     fn lock(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How names become addresses for this client.
+    fn names(&self) -> Names<'_> {
+        Names { resolver: &*self.shared.resolver, pins: &self.pins }
     }
 
     fn rights(&self) -> Option<Arc<Rights>> {

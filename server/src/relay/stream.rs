@@ -130,7 +130,7 @@ pub(super) async fn tcp(
 ) {
     let shared = &connection.shared;
     let (policy, wait) = (&rights.profile.policy, rights.connect_timeout);
-    let dialling = dial::tcp_with(&*shared.resolver, policy, host, port, wait);
+    let dialling = dial::tcp(connection.names(), policy, host, port, wait);
     let Some(dialled) = dial(&inbox, dialling).await else { return };
     let (target, to) = match dialled {
         Ok(dialled) => dialled,
@@ -399,7 +399,7 @@ pub(super) async fn udp(
     inbox: Arc<Inbox>,
 ) {
     let shared = &connection.shared;
-    let dialling = dial::udp_with(&*shared.resolver, &rights.profile.policy, host, port);
+    let dialling = dial::udp(connection.names(), &rights.profile.policy, host, port);
     let Some(dialled) = dial(&inbox, dialling).await else { return };
     let (target, to) = match dialled {
         Ok(dialled) => dialled,

@@ -381,21 +381,71 @@ async fn the_kernel_tells_how_the_real_socket_is_doing() {
     assert!(matches!(nothing, Answer::Failed { question: 2, errno: 107, .. }), "{nothing:?}");
 }
 
-#[tokio::test]
-async fn an_echo_is_sent_where_it_may_be_and_explained_where_not() {
-    let relay = start(options(&["127.0.0.1:7"])).await;
-    let mut page = relay.ours().await;
-    let ping = |host: &str| Question::Ping { host: host.to_owned() };
-    match answer(&mut page, ping("127.0.0.1")).await {
+/// One echo, or this machine lets nobody send any: then it says how to.
+fn is_echo(answer: Answer) {
+    match answer {
         Answer::Ping { from, .. } => assert!(from.is_loopback()),
-        // This machine lets nobody do it: then it says how to.
         Answer::Failed { errno: 1, text, .. } => assert!(text.contains("ping_group_range"), "{text}"),
         other => panic!("{other:?}"),
     }
+}
+
+#[tokio::test]
+async fn an_echo_is_sent_where_it_may_be_and_explained_where_not() {
+    let relay = start(options(&["127.0.0.1/icmp"])).await;
+    let mut page = relay.ours().await;
+    let ping = |host: &str| Question::Ping { host: host.to_owned() };
+    is_echo(answer(&mut page, ping("127.0.0.1")).await);
     match answer(&mut page, ping("192.168.1.1")).await {
         Answer::Failed { question: 3, errno: 13, text } => {
-            assert!(text.contains("--allow 192.168.1.1"), "{text}")
+            assert!(text.contains("--allow 192.168.1.1/icmp"), "{text}");
         }
         other => panic!("{other:?}"),
     }
+    let metrics = relay.control.metrics();
+    assert!(metrics.contains("socketlab_questions_total{question=\"echo\",answer=\"no\"}"), "{metrics}");
+}
+
+#[tokio::test]
+async fn echoes_count_as_new_streams_do() {
+    let relay = start(ServeOptions { max_opens: 2, ..options(&["127.0.0.1/icmp"]) }).await;
+    let mut page = relay.ours().await;
+    let mut refused = 0;
+    for _ in 0..4 {
+        match answer(&mut page, Question::Ping { host: "127.0.0.1".to_owned() }).await {
+            Answer::Failed { errno: 11, text, .. } => {
+                assert!(text.contains("2 streams per second"), "{text}");
+                refused += 1;
+            }
+            other => is_echo(other),
+        }
+    }
+    assert!(refused > 0, "more than two in a burst");
+}
+
+#[tokio::test]
+async fn an_address_is_judged_by_the_name_that_it_was_told_for() {
+    let (listener, address) = target().await;
+    let port = address.port();
+    // The name alone opens no loopback address: this needs both rules, and a look-up first.
+    let rules = [format!("localhost:{port}")];
+    let rules: Vec<&str> = rules.iter().map(String::as_str).collect();
+    let relay = start_with_names(options(&rules), &[("localhost", &[&["127.0.0.1"]])]).await;
+    let mut page = relay.ours().await;
+    let open = async |page: &mut Page| {
+        let id = page.client.open_tcp(Duration::ZERO, "127.0.0.1", port).unwrap();
+        page.pump().await;
+        page.event_of(id).await
+    };
+    match open(&mut page).await {
+        ClientEvent::Trouble { errno: 13, .. } => {}
+        other => panic!("{other:?}"),
+    }
+    let told = answer(&mut page, Question::Lookup { host: "localhost".to_owned() }).await;
+    assert_eq!(told, Answer::Lookup { addresses: vec![address.ip()] });
+    assert!(matches!(open(&mut page).await, ClientEvent::Opened { .. }));
+    soon("the connection", listener.accept()).await.unwrap();
+    // Another client was told nothing.
+    let mut other = relay.ours().await;
+    assert!(matches!(open(&mut other).await, ClientEvent::Trouble { errno: 13, .. }));
 }

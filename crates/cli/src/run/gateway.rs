@@ -14,7 +14,8 @@ use anyhow::{Context, Result};
 use bytes::Bytes;
 use socketlab_netsim::{FlowId, GatewayEvent, GatewayFact, GatewayRequest, PortId};
 use socketlab_policy::{Policy, Rule};
-use socketlab_server::dial::{self, DialError};
+use socketlab_server::dial::{self, DialError, Names, Pins, SystemResolver};
+use socketlab_server::echo::{self, EchoError};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
@@ -37,6 +38,7 @@ const DATAGRAM: usize = 65_535;
 pub(crate) struct RealWorld {
     runtime: Runtime,
     policy: Arc<Policy>,
+    pins: Arc<Pins>,
     /// Where ports for programs are opened, if anywhere.
     publish: Option<IpAddr>,
     flows: Flows,
@@ -87,6 +89,7 @@ impl RealWorld {
         Ok(RealWorld {
             runtime,
             policy: Arc::new(Policy::new(rules.to_vec())),
+            pins: Arc::default(),
             publish,
             flows: Flows::default(),
             visitors: Arc::default(),
@@ -126,6 +129,14 @@ impl RealWorld {
                 let (orders, task) = self.open(flow);
                 self.tasks.push(self.runtime.spawn(task.udp(host, port, orders)));
             }
+            GatewayRequest::Ping { flow, host } => {
+                let task = self.task(flow);
+                self.tasks.push(self.runtime.spawn(async move { task.ping(&host).await }));
+            }
+            GatewayRequest::LookUp { flow, host } => {
+                let task = self.task(flow);
+                self.tasks.push(self.runtime.spawn(async move { task.look_up(&host).await }));
+            }
             GatewayRequest::Data { flow, bytes } => self.flows.order(flow, Order::Data(bytes)),
             GatewayRequest::Finish { flow } => self.flows.order(flow, Order::Finish),
             GatewayRequest::Consumed { flow, octets } => self.flows.order(flow, Order::Consumed(octets)),
@@ -141,6 +152,7 @@ impl RealWorld {
                     flows: self.flows.clone(),
                     visitors: Arc::clone(&self.visitors),
                     policy: Arc::clone(&self.policy),
+                    pins: Arc::clone(&self.pins),
                     tell: self.tell.clone(),
                 };
                 match self.publish {
@@ -163,8 +175,12 @@ impl RealWorld {
     }
 
     fn open(&mut self, flow: FlowId) -> (UnboundedReceiver<Order>, Task) {
-        let orders = self.flows.add(flow);
-        (orders, Task { flow, policy: Arc::clone(&self.policy), tell: self.tell.clone() })
+        (self.flows.add(flow), self.task(flow))
+    }
+
+    fn task(&self, flow: FlowId) -> Task {
+        let (policy, pins) = (Arc::clone(&self.policy), Arc::clone(&self.pins));
+        Task { flow, policy, pins, tell: self.tell.clone() }
     }
 }
 
@@ -174,6 +190,7 @@ struct Gate {
     flows: Flows,
     visitors: Arc<AtomicU32>,
     policy: Arc<Policy>,
+    pins: Arc<Pins>,
     tell: Sender<News>,
 }
 
@@ -201,7 +218,8 @@ impl Gate {
         let flow = FlowId::from_outside(self.visitors.fetch_add(1, Ordering::Relaxed));
         let orders = self.flows.add(flow);
         self.say(GatewayEvent::Accepted { port: self.port, flow, remote });
-        (Task { flow, policy: Arc::clone(&self.policy), tell: self.tell.clone() }, orders)
+        let (policy, pins) = (Arc::clone(&self.policy), Arc::clone(&self.pins));
+        (Task { flow, policy, pins, tell: self.tell.clone() }, orders)
     }
 
     async fn tcp(self, wish: SocketAddr) {
@@ -272,6 +290,7 @@ impl Gate {
 struct Task {
     flow: FlowId,
     policy: Arc<Policy>,
+    pins: Arc<Pins>,
     tell: Sender<News>,
 }
 
@@ -281,10 +300,48 @@ impl Task {
         drop(self.tell.send(News::Event(event)));
     }
 
+    fn names(&self) -> Names<'_> {
+        Names { resolver: &SystemResolver, pins: &self.pins }
+    }
+
+    async fn ping(&self, host: &str) {
+        let flow = self.flow;
+        let fact = match echo::ping(self.names(), &self.policy, host).await {
+            Ok(_) => return self.say(GatewayEvent::Echoed { flow }),
+            Err(EchoError::Host(error)) => return self.failed(&error),
+            Err(error) => {
+                drop(self.tell.send(News::Refusal(error.to_string())));
+                match error {
+                    EchoError::Silent(_) => GatewayFact::TimedOut,
+                    EchoError::NotLet => GatewayFact::NotAllowed,
+                    _ => GatewayFact::Unreachable,
+                }
+            }
+        };
+        self.say(GatewayEvent::Failed { flow, fact });
+    }
+
+    async fn look_up(&self, host: &str) {
+        let flow = self.flow;
+        match dial::look_up(self.names(), &self.policy, host).await {
+            Ok(addresses) => self.say(GatewayEvent::Addresses { flow, addresses }),
+            Err(DialError::Unresolved(_)) => {
+                self.say(GatewayEvent::Failed { flow, fact: GatewayFact::NoSuchName });
+            }
+            // Refused once more, with its port, when it is connected to.
+            Err(DialError::Denied { .. }) => {
+                self.say(GatewayEvent::Failed { flow, fact: GatewayFact::NotAllowed });
+            }
+            Err(error) => self.failed(&error),
+        }
+    }
+
     fn failed(&self, error: &DialError) {
         let fact = match error {
             DialError::Denied { .. } => GatewayFact::NotAllowed,
-            DialError::Unresolved(_) | DialError::LookupTimedOut(_) => GatewayFact::Unreachable,
+            DialError::Unresolved(_) | DialError::LookupFailed(..) | DialError::LookupTimedOut(_) => {
+                GatewayFact::Unreachable
+            }
             DialError::TimedOut(..) => GatewayFact::TimedOut,
             DialError::Failed(_, error) if error.kind() == io::ErrorKind::ConnectionRefused => {
                 GatewayFact::Refused
@@ -298,7 +355,7 @@ impl Task {
 
     async fn tcp(self, host: String, port: u16, orders: UnboundedReceiver<Order>) {
         let flow = self.flow;
-        let stream = match dial::tcp(&self.policy, &host, port, CONNECT_TIMEOUT).await {
+        let stream = match dial::tcp(self.names(), &self.policy, &host, port, CONNECT_TIMEOUT).await {
             Ok((stream, _)) => stream,
             Err(error) => return self.failed(&error),
         };
@@ -391,7 +448,7 @@ impl Task {
 
     async fn udp(self, host: String, port: u16, mut orders: UnboundedReceiver<Order>) {
         let flow = self.flow;
-        let socket = match dial::udp(&self.policy, &host, port).await {
+        let socket = match dial::udp(self.names(), &self.policy, &host, port).await {
             Ok((socket, _)) => socket,
             Err(error) => return self.failed(&error),
         };

@@ -1,16 +1,15 @@
 //! A DNS server (RFC 1035) over UDP: it knows the lab's hosts and the names it was given, forward and backward. With a
-//! gateway in the lab it also stands in for the world's resolvers: a foreign name gets the address that the gateway
-//! connects by name. Left out: zones, transfers, DNS over TCP; no answer here is as long as that.
+//! gateway in the lab it also answers for the real world: a foreign name is looked up there, and the question waits for
+//! the answer. Left out: zones, transfers, DNS over TCP; no answer here is as long as that.
 
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use bytes::Bytes;
 use simple_dns::rdata::{PTR, RData};
 use simple_dns::{CLASS, Name, OPCODE, Packet, PacketFlag, QCLASS, QTYPE, RCODE, ResourceRecord, TYPE};
 
 use super::Cx;
-use crate::names::Found;
-use crate::record::RecordKind;
+use crate::names::Foreign;
 
 /// How long an answer may be kept, in seconds. A choice: short, so that a second question is seen.
 const TTL: u32 = 60;
@@ -19,16 +18,45 @@ const TTL: u32 = 60;
 #[derive(Clone, Debug)]
 pub(super) struct Zone {
     names: Vec<(String, IpAddr)>,
+    /// Questions, and whose, that wait for the real world.
+    waiting: Vec<(SocketAddr, Bytes)>,
+}
+
+/// Questions that may wait; the next is answered by SERVFAIL. A choice: two for each host of a big lab.
+const MOST_WAITING: usize = 256;
+
+/// What the zone knows of a name.
+enum Known {
+    /// Whether it is one of the lab's, and what the question is answered with.
+    Rows(bool, Vec<RData<'static>>),
+    NoSuchName,
+    Failed,
+    /// The real world is asked.
+    Wait,
 }
 
 impl Zone {
     pub(super) fn new(names: Vec<(String, IpAddr)>) -> Zone {
         let lower = names.into_iter().map(|(name, address)| (name.to_ascii_lowercase(), address));
-        Zone { names: lower.collect() }
+        Zone { names: lower.collect(), waiting: Vec::new() }
     }
 
-    /// The reply to a message; none if it is no question.
-    pub(super) fn answer(&self, cx: &mut Cx<'_>, message: &[u8]) -> Option<Bytes> {
+    /// Questions wait for the real world.
+    pub(super) fn is_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// The replies to questions that have waited long enough.
+    pub(super) fn look_again(&mut self, cx: &mut Cx<'_>) -> Vec<(SocketAddr, Bytes)> {
+        let waiting = core::mem::take(&mut self.waiting);
+        let replies = waiting
+            .into_iter()
+            .filter_map(|(from, message)| self.answer(cx, from, &message).map(|reply| (from, reply)));
+        replies.collect()
+    }
+
+    /// The reply to a message; none if it is no question, or one that waits.
+    pub(super) fn answer(&mut self, cx: &mut Cx<'_>, from: SocketAddr, message: &Bytes) -> Option<Bytes> {
         let asked = Packet::parse(message).ok().filter(|p| !p.has_flags(PacketFlag::RESPONSE))?;
         let mut reply = Packet::new_reply(asked.id());
         reply.set_flags(PacketFlag::RECURSION_AVAILABLE);
@@ -45,10 +73,19 @@ impl Zone {
         };
         let name = question.qname.to_string().to_ascii_lowercase();
         let internet = matches!(question.qclass, QCLASS::CLASS(CLASS::IN) | QCLASS::ANY);
-        let found = if internet { self.find(cx, &name, question.qtype) } else { None };
+        let found = if internet { self.find(cx, from, &name, question.qtype) } else { Known::NoSuchName };
         match found {
-            None => *reply.rcode_mut() = RCODE::NameError,
-            Some((ours, rows)) => {
+            Known::NoSuchName => *reply.rcode_mut() = RCODE::NameError,
+            Known::Wait if self.waiting.len() < MOST_WAITING => {
+                // A client that asks again hears one answer.
+                let question = (from, message.clone());
+                if !self.waiting.contains(&question) {
+                    self.waiting.push(question);
+                }
+                return None;
+            }
+            Known::Wait | Known::Failed => *reply.rcode_mut() = RCODE::ServerFailure,
+            Known::Rows(ours, rows) => {
                 if ours {
                     reply.set_flags(PacketFlag::AUTHORITATIVE_ANSWER);
                 }
@@ -60,38 +97,35 @@ impl Zone {
         reply.build_bytes_vec_compressed().ok().map(Bytes::from)
     }
 
-    /// Whether the name is one of the lab's, and what the question is answered with; none: there is no such name.
-    fn find(&self, cx: &mut Cx<'_>, name: &str, kind: QTYPE) -> Option<(bool, Vec<RData<'static>>)> {
+    fn find(&self, cx: &mut Cx<'_>, from: SocketAddr, name: &str, kind: QTYPE) -> Known {
         let wanted = |wanted: TYPE| kind == QTYPE::ANY || kind == QTYPE::TYPE(wanted);
         if let Some(address) = reversed(name) {
             let owner = self.names.iter().find(|(_, a)| *a == address).map(|(name, _)| name.clone());
-            let owner = owner.or_else(|| cx.names.reverse(address))?;
+            let Some(owner) = owner.or_else(|| cx.names.reverse(address)) else { return Known::NoSuchName };
             let rows = if wanted(TYPE::PTR) {
                 Name::new(&owner).map(|name| RData::PTR(PTR(name.into_owned()))).into_iter().collect()
             } else {
                 Vec::new()
             };
-            return Some((true, rows));
+            return Known::Rows(true, rows);
         }
         let mut addresses: Vec<IpAddr> =
             self.names.iter().filter(|(own, _)| own == name).map(|(_, address)| *address).collect();
         addresses.extend(cx.names.of_host(name));
         let ours = !addresses.is_empty();
         if !ours {
-            match cx.names.foreign(name) {
-                Found::Addresses(found) => addresses.extend(found.into_iter().map(|(_, address)| address)),
-                Found::New { gateway, address } => {
-                    cx.notes.push(RecordKind::NameResolved { node: gateway, name: name.to_owned(), address });
-                    addresses.push(address);
-                }
-                Found::Error(_) | Found::Ask(_) => return None,
+            match cx.foreign(from, name) {
+                Foreign::Addresses(found) => addresses = found,
+                Foreign::NoSuchName => return Known::NoSuchName,
+                Foreign::Failed => return Known::Failed,
+                Foreign::Wait | Foreign::Ask => return Known::Wait,
             }
         }
         let rows = addresses.into_iter().filter_map(|address| match address {
             IpAddr::V4(v4) => wanted(TYPE::A).then(|| RData::A(v4.into())),
             IpAddr::V6(v6) => wanted(TYPE::AAAA).then(|| RData::AAAA(v6.into())),
         });
-        Some((ours, rows.collect()))
+        Known::Rows(ours, rows.collect())
     }
 }
 

@@ -18,7 +18,7 @@ mod http;
 mod lookup;
 mod reactor;
 
-use core::net::{IpAddr, Ipv4Addr};
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use core::time::Duration;
 
 use socketlab_stack::{Call, CallId, Cause, Failure, Fd, Instant, IpCidr, Outcome, Pid, Ret};
@@ -26,7 +26,7 @@ use socketlab_stack::{Call, CallId, Cause, Failure, Fd, Instant, IpCidr, Outcome
 pub(crate) use lookup::{Lookup, Question};
 
 use crate::abi::{Reply, Request, Shape};
-use crate::names::Names;
+use crate::names::{Foreign, Found, Names};
 use crate::process::Caller;
 use crate::python;
 use crate::queue::Event;
@@ -139,6 +139,35 @@ pub(crate) struct Cx<'a> {
     pub(crate) names: &'a mut Names,
     /// Facts for the trace.
     pub(crate) notes: Vec<RecordKind>,
+    /// Names to look up in the real world, and for whom.
+    pub(crate) asks: Vec<(SocketAddr, String)>,
+}
+
+impl Cx<'_> {
+    /// What is known of a name that is none of the lab's; asks the real world if that is nothing.
+    fn foreign(&mut self, asker: SocketAddr, name: &str) -> Foreign {
+        if self.names.stands_in(name) {
+            return match self.names.foreign(name) {
+                Found::Addresses(found) => {
+                    Foreign::Addresses(found.into_iter().map(|(_, address)| address).collect())
+                }
+                Found::New { gateway, address } => {
+                    self.notes.push(RecordKind::NameResolved {
+                        node: gateway,
+                        name: name.to_owned(),
+                        address,
+                    });
+                    Foreign::Addresses(vec![address])
+                }
+                Found::Error(_) | Found::Ask(_) => Foreign::NoSuchName,
+            };
+        }
+        let found = self.names.ask_foreign(self.now, name);
+        if found == Foreign::Ask {
+            self.asks.push((asker, name.to_owned()));
+        }
+        found
+    }
 }
 
 /// What thinks.
@@ -258,15 +287,19 @@ impl World {
         if let Some((call, result)) = &answer {
             self.record_servants_return(&servant, *call, result);
         }
-        let mut cx = Cx { now: self.now, names: &mut self.names, notes: Vec::new() };
+        let mut cx = Cx { now: self.now, names: &mut self.names, notes: Vec::new(), asks: Vec::new() };
         let answer = answer.map(|(_, result)| result);
         let step = match &mut servant.brain {
             Brain::Reactor(reactor) => reactor.resume(&mut cx, answer),
             Brain::Client(client) => client.resume(&mut cx, answer),
             Brain::Lookup(lookup) => lookup.resume(answer),
         };
-        for note in cx.notes {
+        let Cx { notes, asks, .. } = cx;
+        for note in notes {
             self.record(note);
+        }
+        for (asker, name) in asks {
+            self.look_up_really(asker, name);
         }
         match step {
             Step::Call(call) => {
@@ -328,6 +361,25 @@ impl World {
         servant.call = None;
         servant.answer = Some((call, result));
         self.queue.push(self.now + CALL_COST, Event::Serve { servant: number });
+    }
+
+    /// The real world has answered: DNS servers whose clients wait for that look again.
+    pub(crate) fn wake_resolvers(&mut self) {
+        let waiting =
+            self.servants.iter().filter_map(|(number, servant)| match (&servant.brain, servant.call) {
+                (Brain::Reactor(reactor), Some((call, _))) if reactor.waits_for_real_world() => {
+                    Some((*number, servant.node, call))
+                }
+                _ => None,
+            });
+        let now = self.now;
+        for (number, node, call) in waiting.collect::<Vec<_>>() {
+            self.calls.remove(&call);
+            if let Some(host) = self.host_mut(node) {
+                host.host.cancel(now, call);
+            }
+            self.servant_completed(number, call, Ok(Ret::Ready(Vec::new())));
+        }
     }
 
     fn record_servants_return(&mut self, servant: &Servant, call: CallId, result: &Result<Ret, Failure>) {

@@ -72,10 +72,20 @@ impl App {
 
     fn datagram(&mut self, cx: &mut Cx<'_>, from: SocketAddr, data: &Bytes) -> Vec<Out> {
         match self {
-            App::Dns(zone) => zone.answer(cx, data).map(|reply| Out::To(from, reply)).into_iter().collect(),
+            App::Dns(zone) => {
+                zone.answer(cx, from, data).map(|reply| Out::To(from, reply)).into_iter().collect()
+            }
             App::Dhcp(server) => server.answer(cx, data).into_iter().collect(),
             App::Echo => vec![Out::To(from, data.clone())],
             App::Http(_) | App::Chat(_) => Vec::new(),
+        }
+    }
+
+    /// What is to be sent because of something that no socket tells.
+    fn look_again(&mut self, cx: &mut Cx<'_>) -> Vec<Out> {
+        match self {
+            App::Dns(zone) => zone.look_again(cx).into_iter().map(|(to, reply)| Out::To(to, reply)).collect(),
+            _ => Vec::new(),
         }
     }
 
@@ -176,6 +186,11 @@ impl Reactor {
         Reactor { device: Some(device), ..Reactor::new(port, app, &[false]) }
     }
 
+    /// It sleeps in poll(2), and has questions that wait for the real world.
+    pub(super) fn waits_for_real_world(&self) -> bool {
+        matches!(self.doing, Some(Work::Poll)) && matches!(&self.app, App::Dns(zone) if zone.is_waiting())
+    }
+
     /// Goes on with the answer to its last call.
     pub(super) fn resume(&mut self, cx: &mut Cx<'_>, answer: Option<Result<Ret, Failure>>) -> Step {
         if let (Some(work), Some(answer)) = (self.doing.take(), answer)
@@ -183,6 +198,8 @@ impl Reactor {
         {
             return Step::Over;
         }
+        let out = self.app.look_again(cx);
+        self.apply(out);
         loop {
             let work = self.todo.pop_front().unwrap_or(Work::Poll);
             if let Some(call) = self.call_for(&work) {

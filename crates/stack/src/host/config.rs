@@ -1,6 +1,6 @@
 //! What a host is made from, and how its stack behaves where the RFCs leave a choice.
 
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
 
@@ -24,7 +24,8 @@ pub struct HostConfig {
     /// Source of initial sequence numbers and ephemeral ports: the same seed gives the same numbers.
     pub seed: u64,
     /// Gateway mode: packets to any destination are taken in. A SYN becomes [`Intercept::Syn`], a datagram
-    /// [`Intercept::Datagram`], unless it is for one of the host's own addresses.
+    /// [`Intercept::Datagram`], an ICMP echo request [`Intercept::Echo`], unless it is for one of the host's own
+    /// addresses.
     pub any_ip: bool,
     /// May programs bind ports below 1024 (`EACCES` otherwise) and open raw sockets (`EPERM`)?
     pub privileged_ports: bool,
@@ -71,6 +72,23 @@ pub enum Intercept {
         /// Its payload.
         data: Bytes,
     },
+    /// An ICMP echo request, for `Host::answer_echo_from` or `Host::refuse_echo`.
+    Echo(EchoRequest),
+}
+
+/// An ICMP echo request that came to a gateway.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EchoRequest {
+    /// Who asks.
+    pub client: IpAddr,
+    /// Whom.
+    pub target: IpAddr,
+    /// TOS, which the reply repeats.
+    pub(crate) tos: u8,
+    /// The ICMP message.
+    pub(crate) message: Bytes,
+    /// The (first) packet as it came, for an error to quote.
+    pub(crate) packet: Bytes,
 }
 
 /// How a gateway turns a connection attempt down.

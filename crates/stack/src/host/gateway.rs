@@ -2,7 +2,7 @@
 
 use core::net::SocketAddr;
 
-use super::{Host, InterceptId, Refusal};
+use super::{EchoRequest, Host, InterceptId, Refusal};
 use crate::call::{Fd, Pid};
 use crate::icmp::Kind;
 use crate::ip::{Header, protocol};
@@ -71,6 +71,27 @@ impl Host {
         let header = Header::new(client.ip(), target.ip(), protocol::UDP);
         let packet = header.packet(UDP_LEN + data.len(), |out| crate::udp::emit(client, target, data, out));
         self.tell_error(now, Kind(kind, code), client.ip(), &packet.into());
+        self.settle(now);
+    }
+
+    /// Gateway mode: the reply to an echo request, in the name of whom it was for (RFC 792, RFC 4443 4.2).
+    pub fn answer_echo_from(&mut self, now: Instant, request: &EchoRequest) {
+        let EchoRequest { client, target, tos, message, .. } = request;
+        let protocol = if target.is_ipv4() { protocol::ICMP } else { protocol::ICMPV6 };
+        let header = Header { tos: *tos, ..Header::new(*target, *client, protocol) };
+        // Without a way back there is no reply; nobody here waits for one.
+        let _ = self.send_icmp(
+            now,
+            &header,
+            crate::icmp::echo_reply(target.is_ipv4()),
+            message.get(4..).unwrap_or_default(),
+        );
+        self.settle(now);
+    }
+
+    /// Gateway mode: an ICMP error of this type and code (in the numbers of RFC 792) about an echo request.
+    pub fn refuse_echo(&mut self, now: Instant, request: &EchoRequest, kind: u8, code: u8) {
+        self.tell_error(now, Kind(kind, code), request.client, &request.packet);
         self.settle(now);
     }
 

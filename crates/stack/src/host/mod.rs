@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-pub use config::{HostConfig, Intercept, InterceptId, Profile, Refusal};
+pub use config::{EchoRequest, HostConfig, Intercept, InterceptId, Profile, Refusal};
 
 use crate::addr::{IpCidr, MacAddr};
 use crate::call::{Call, CallId, Fd, Outcome, Pid, Ret};

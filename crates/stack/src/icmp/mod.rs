@@ -15,7 +15,7 @@ pub(crate) use v6::NDP_HOPS;
 use crate::addr::{endpoint, zone};
 use crate::errno::{Cause, Errno};
 use crate::event::{DropReason, IfaceId};
-use crate::host::Host;
+use crate::host::{EchoRequest, Host, Intercept};
 use crate::ip::{Arrived, Header, is_one_host, protocol, quoted_packet};
 use crate::time::Instant;
 
@@ -126,6 +126,21 @@ impl Host {
         if self.icmp_limits.allow(now, source, kind) {
             self.send_error_about(now, (kind, rest), None, (source, None), packet);
         }
+    }
+
+    /// Gateway mode: keeps an echo request for an address that is not ours. `false`: it is for us.
+    fn intercept_echo(&mut self, arrived: &Arrived) -> bool {
+        let foreign = self.config.any_ip && !arrived.to_many && !self.is_own(arrived.destination);
+        if foreign {
+            self.intercepts.push_back(Intercept::Echo(EchoRequest {
+                client: arrived.source,
+                target: arrived.destination,
+                tos: arrived.tos,
+                message: arrived.payload.clone(),
+                packet: arrived.packet.clone(),
+            }));
+        }
+        foreign
     }
 
     /// Gateway mode: an error in the numbers of RFC 792 about `packet` to its sender.
@@ -250,6 +265,11 @@ impl Host {
         own.is_none_or(|own| own.ip() == local.ip() || own.ip().is_unspecified())
             && own.is_none_or(|own| zone(own).is_none_or(|z| zone(local).is_none_or(|other| z == other)))
     }
+}
+
+/// The type of an echo reply.
+pub(crate) const fn echo_reply(v4: bool) -> Kind {
+    Kind(if v4 { v4::ECHO_REPLY } else { v6::ECHO_REPLY }, 0)
 }
 
 /// Whether a packet is itself an ICMP error, or one that is cut so short that nobody can tell.

@@ -13,7 +13,7 @@ pub(super) const PORT_UNREACHABLE: Kind = Kind(3, 3);
 pub(super) const FRAGMENTATION_NEEDED: Kind = Kind(3, 4);
 pub(super) const REASSEMBLY: Kind = Kind(11, 1);
 
-const ECHO_REPLY: u8 = 0;
+pub(super) const ECHO_REPLY: u8 = 0;
 const UNREACHABLE: u8 = 3;
 const ECHO_REQUEST: u8 = 8;
 const TIME_EXCEEDED: u8 = 11;
@@ -53,6 +53,7 @@ impl Host {
         }
         let [kind, code, _, _, rest @ ..] = *head;
         match kind {
+            ECHO_REQUEST if self.intercept_echo(arrived) => {}
             // Linux `icmp_echo_ignore_broadcasts`: only those for us alone.
             ECHO_REQUEST if self.is_own(arrived.destination) && !arrived.to_many => {
                 self.answer_echo(now, arrived);

@@ -19,7 +19,7 @@ pub(super) const UNKNOWN_NEXT_HEADER: Kind = Kind(4, 1);
 pub(crate) const NDP_HOPS: u8 = 255;
 
 const ECHO_REQUEST: u8 = 128;
-const ECHO_REPLY: u8 = 129;
+pub(super) const ECHO_REPLY: u8 = 129;
 
 /// What an ICMPv6 error means for a socket (Linux `icmpv6_err_convert`). None: it is no error.
 pub(super) fn meaning(kind: Kind) -> Option<(Errno, bool)> {
@@ -66,6 +66,7 @@ impl Host {
             return self.drop_packet(DropReason::Malformed);
         };
         match kind {
+            ECHO_REQUEST if self.intercept_echo(arrived) => {}
             // RFC 4443 4.2: also to a group; Linux answers those too.
             ECHO_REQUEST => self.answer_echo_v6(now, arrived),
             ECHO_REPLY => self.receive_ping(arrived),

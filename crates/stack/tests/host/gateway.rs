@@ -109,3 +109,45 @@ fn the_gateways_own_address_is_an_ordinary_host() {
     assert_eq!(errno(net.connect(0, fd, at(1, 80))), Errno::ECONNREFUSED);
     assert_eq!(net.hosts[1].poll_intercept(), None);
 }
+
+/// A ping socket's echo request, and the gateway's view of it.
+fn pinged(net: &mut Net) -> (Fd, EchoRequest) {
+    let Ok(Ret::Fd(fd)) = net.now(0, Call::Socket { family: 2, kind: 2, protocol: 1 }) else { panic!() };
+    net.connect(0, fd, addr_of("198.18.0.1:0")).unwrap();
+    net.send(0, fd, &[8, 0, 0, 0, 0, 0, 0, 7, b'h', b'e', b'j']).unwrap();
+    net.run(ms(50));
+    let Some(Intercept::Echo(request)) = net.hosts[1].poll_intercept() else { panic!() };
+    assert_eq!((request.client, request.target), (ip(0), addr_of("198.18.0.1:0").ip()));
+    (fd, request)
+}
+
+fn addr_of(text: &str) -> std::net::SocketAddr {
+    text.parse().unwrap()
+}
+
+#[test]
+fn an_echo_waits_for_the_far_side_and_is_answered_in_its_name() {
+    let mut net = net();
+    let (fd, request) = pinged(&mut net);
+    net.hosts[1].answer_echo_from(net.now, &request);
+    net.drain(1);
+    let reply = net.recv(0, fd, 100);
+    let Ok(Ret::Data(data, ..)) = reply else { panic!("{reply:?}") };
+    assert_eq!((data[0], &data[6..]), (0, &b"\0\x07hej"[..]), "the number and the data come back");
+
+    let (fd, request) = pinged(&mut net);
+    net.hosts[1].refuse_echo(net.now, &request, 3, 13);
+    net.drain(1);
+    assert_eq!(errno(net.recv(0, fd, 100)), Errno::EHOSTUNREACH);
+}
+
+#[test]
+fn the_gateway_itself_answers_for_itself() {
+    let mut net = net();
+    let Ok(Ret::Fd(fd)) = net.now(0, Call::Socket { family: 2, kind: 2, protocol: 1 }) else { panic!() };
+    net.connect(0, fd, at(1, 0)).unwrap();
+    net.send(0, fd, &[8, 0, 0, 0, 0, 0, 0, 7]).unwrap();
+    net.run(ms(50));
+    assert_eq!(net.hosts[1].poll_intercept(), None);
+    assert!(matches!(net.recv(0, fd, 100), Ok(Ret::Data(..))));
+}
