@@ -11,6 +11,7 @@ use std::{
 };
 
 use crate::accept::is_out_of_descriptors;
+use socket2::{SockRef, TcpKeepalive};
 use socketlab_policy::{Denial, Host, Policy, Transport};
 use socketlab_wisp::Reason;
 use tokio::{
@@ -298,6 +299,21 @@ pub async fn tcp(
     }
     Err(last.unwrap_or_else(|| DialError::Unresolved(host.to_owned())))
 }
+
+/// Has the system ask a quiet peer whether it is there, so that a connection to one that vanished ends with `ETIMEDOUT`
+/// after about this time.
+pub fn keep_alive(stream: &TcpStream, patience: Duration) {
+    let least = Duration::from_secs(1);
+    let probes = TcpKeepalive::new()
+        .with_time((patience / 2).max(least))
+        .with_interval((patience / 2 / PROBES).max(least))
+        .with_retries(PROBES);
+    // Without it the system's own patience holds.
+    drop(SockRef::from(stream).set_tcp_keepalive(&probes));
+}
+
+/// Probes without an answer that end a connection. A choice: one may be lost.
+const PROBES: u32 = 3;
 
 /// A UDP socket that hears and reaches one address only.
 ///

@@ -119,6 +119,10 @@ pub struct ServeOptions {
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub connect_timeout: u64,
 
+    /// Seconds after which a target that acknowledges nothing any more is given up; 0 leaves that to the system
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(0..=86_400))]
+    pub target_timeout: u64,
+
     /// Seconds after which a WebSocket that says nothing, not even to a ping, is closed
     #[arg(long, value_name = "SECONDS", default_value_t = 90, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub idle_timeout: u64,
@@ -236,6 +240,7 @@ impl Default for ServeOptions {
             max_rate: 0,
             max_message: MAX_MESSAGE,
             connect_timeout: 10,
+            target_timeout: 60,
             idle_timeout: 90,
             lan: LanOptions::default(),
             stream_idle_timeout: 3600,

@@ -52,6 +52,7 @@ pub(crate) struct Settings {
     pub(crate) server: Scope,
     pub(crate) message: usize,
     pub(crate) connect_timeout: Duration,
+    pub(crate) target_timeout: Option<Duration>,
     pub(crate) idle_timeout: Duration,
     pub(crate) stream_idle: Option<Duration>,
 }
@@ -112,6 +113,7 @@ struct FileLimits {
     opens: Option<u32>,
     rate: Option<u64>,
     connect_timeout: Option<u64>,
+    target_timeout: Option<u64>,
     idle_timeout: Option<u64>,
     stream_idle_timeout: Option<u64>,
     #[serde(default)]
@@ -332,6 +334,7 @@ fn build(
         server: whole(server),
         message: options.max_message,
         connect_timeout: seconds(file.limits.connect_timeout, options.connect_timeout),
+        target_timeout: limit(seconds(file.limits.target_timeout, options.target_timeout)),
         idle_timeout: seconds(file.limits.idle_timeout, options.idle_timeout),
         stream_idle: limit(seconds(file.limits.stream_idle_timeout, options.stream_idle_timeout)),
     })

@@ -1,6 +1,6 @@
 //! `getsockopt(TCP_INFO)`: how the kernel sees a connection. The page shows it beside the simulated one.
 
-use std::io;
+use std::{io, time::Duration};
 
 use socketlab_wisp::TcpInfo;
 use tokio::net::TcpStream;
@@ -19,7 +19,12 @@ mod linux {
     #[derive(Clone, Copy, Debug)]
     pub(super) struct Raw {
         pub(super) state: u8,
-        octets: [u8; 7],
+        ca_state: u8,
+        /// Time-outs in a row without an answer.
+        pub(super) retransmits: u8,
+        /// Window and keep-alive probes in a row without an answer.
+        pub(super) probes: u8,
+        octets: [u8; 4],
         pub(super) rto: u32,
         ato: u32,
         pub(super) snd_mss: u32,
@@ -29,7 +34,9 @@ mod linux {
         pub(super) lost: u32,
         retrans: u32,
         fackets: u32,
-        last: [u32; 4],
+        last: [u32; 3],
+        /// Milliseconds since the peer's last ACK.
+        pub(super) last_ack_recv: u32,
         pmtu: u32,
         rcv_ssthresh: u32,
         pub(super) rtt: u32,
@@ -84,4 +91,20 @@ pub fn of(stream: &TcpStream) -> io::Result<TcpInfo> {
 #[cfg(not(target_os = "linux"))]
 pub fn of(_stream: &TcpStream) -> io::Result<TcpInfo> {
     Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Whether the peer has acknowledged nothing for so long, although it was asked more than once: by data, or by probes of
+/// its closed window. A connection that is quiet is the business of keep-alive ([`crate::dial::keep_alive`]), which asks
+/// after half the time. `TCP_USER_TIMEOUT` would also end connections to a peer that lives and does not read.
+#[cfg(target_os = "linux")]
+pub(crate) fn is_gone(stream: &TcpStream, patience: Duration) -> bool {
+    let Ok(raw) = nix::sys::socket::getsockopt(stream, linux::GetTcpInfo) else { return false };
+    let was_asked = (raw.unacked > 0 && raw.retransmits > 1) || raw.probes > 1;
+    was_asked && u128::from(raw.last_ack_recv) >= patience.as_millis()
+}
+
+/// Nobody can tell.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn is_gone(_stream: &TcpStream, _patience: Duration) -> bool {
+    false
 }

@@ -113,7 +113,11 @@ async fn connect(
     let host = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
     let wait = shared.settings.borrow().connect_timeout;
     let names = dial::Names { resolver: &*shared.resolver, pins: &dial::Pins::default() };
+    let patience = shared.settings.borrow().target_timeout;
     let dialled = dial::tcp(names, &profile.policy, host, port, wait).await;
+    if let (Ok((stream, _)), Some(patience)) = (&dialled, patience) {
+        dial::keep_alive(stream, patience);
+    }
     dialled.map_err(|error| {
         shared.metrics.refuse(error.label());
         let denied = matches!(error, dial::DialError::Denied { .. });

@@ -72,7 +72,16 @@ struct Rights {
     profile: Arc<Profile>,
     limits: [Scope; 3],
     connect_timeout: Duration,
-    stream_idle: Option<Duration>,
+    patience: Patience,
+}
+
+/// When a stream is ended that its sides do not end.
+#[derive(Clone, Copy)]
+struct Patience {
+    /// Nothing moved for so long.
+    idle: Option<Duration>,
+    /// The target's machine acknowledged nothing for so long.
+    target: Option<Duration>,
 }
 
 struct Connection {
@@ -316,8 +325,9 @@ impl Connection {
     fn set_rights(&self, settings: &Settings, profile: Arc<Profile>) {
         let limits = [profile.scope, settings.per_address, settings.server];
         self.is_paced.store(limits.iter().any(|scope| scope.octets_per_s.is_some()), Ordering::Relaxed);
-        let Settings { connect_timeout, stream_idle, .. } = *settings;
-        let rights = Rights { profile, limits, connect_timeout, stream_idle };
+        let Settings { connect_timeout, stream_idle, target_timeout, .. } = *settings;
+        let patience = Patience { idle: stream_idle, target: target_timeout };
+        let rights = Rights { profile, limits, connect_timeout, patience };
         *self.rights.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(rights));
     }
 

@@ -26,11 +26,14 @@ use tokio::{
 };
 
 use super::{
-    Connection, Rights,
+    Connection, Patience, Rights,
     inbox::{Inbox, Item, Next},
     out::Gone,
 };
-use crate::dial::{self, DialError};
+use crate::{
+    dial::{self, DialError},
+    tcp_info,
+};
 
 /// Octets read from a target at a time, and so in one message.
 const READ: usize = 32 * 1024;
@@ -57,6 +60,8 @@ enum End {
     Target(io::Result<()>),
     /// Nothing moved for too long.
     Idle(Duration),
+    /// The target's machine, or the way to it, is not there any more.
+    Vanished(Duration),
 }
 
 /// A stream's target, for the log.
@@ -147,10 +152,10 @@ pub(super) async fn tcp(
         connection.send(&Packet::Ext { stream: key.id, body }).await;
     }
     connection.opened(key).await;
-    let idle = rights.stream_idle;
+    let patience = rights.patience;
     drop(rights);
     let what = What { transport: Transport::Tcp, host, to, start: Instant::now() };
-    to_the_end(connection, key, &target, &inbox, idle, &what).await;
+    to_the_end(connection, key, &target, &inbox, patience, &what).await;
 }
 
 /// A TCP stream that came to a port of the client's.
@@ -164,7 +169,7 @@ pub(super) async fn accepted(
 ) {
     connection.shared.metrics.streams_open.inc();
     let what = What { transport: Transport::Tcp, host: "", to: remote, start: Instant::now() };
-    to_the_end(connection, key, &socket, inbox, rights.stream_idle, &what).await;
+    to_the_end(connection, key, &socket, inbox, rights.patience, &what).await;
 }
 
 async fn to_the_end(
@@ -172,10 +177,13 @@ async fn to_the_end(
     key: StreamKey,
     target: &TcpStream,
     inbox: &Inbox,
-    idle: Option<Duration>,
+    patience: Patience,
     what: &What<'_>,
 ) {
-    let end = carry(connection, key, target, inbox, idle).await;
+    if let Some(timeout) = patience.target {
+        dial::keep_alive(target, timeout);
+    }
+    let end = carry(connection, key, target, inbox, patience).await;
     let why = match end {
         End::Client(reason) if is_broken(reason) => {
             // The target is told by a reset, not by an end of file that it could take for good.
@@ -196,8 +204,21 @@ async fn to_the_end(
             "closed by the target".to_owned()
         }
         End::Target(Err(error)) => {
-            connection.fail(key, Reason::NETWORK_ERROR, dial::errno(&error), &error.to_string()).await;
+            let reason = match error.kind() {
+                // Its keep-alive probes were not answered.
+                io::ErrorKind::TimedOut => Reason::TRANSFER_TIMED_OUT,
+                io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => Reason::UNREACHABLE,
+                _ => Reason::NETWORK_ERROR,
+            };
+            connection.fail(key, reason, dial::errno(&error), &error.to_string()).await;
             error.to_string()
+        }
+        End::Vanished(patience) => {
+            drop(target.set_zero_linger());
+            let why = format!("{} has acknowledged nothing for {patience:?}: it is gone", what.to);
+            connection.shared.metrics.refuse("target_vanished");
+            connection.fail(key, Reason::TRANSFER_TIMED_OUT, 110, &why).await;
+            why
         }
         End::Idle(idle) => {
             drop(target.set_zero_linger());
@@ -215,7 +236,7 @@ fn finish(target: &TcpStream) -> io::Result<()> {
     SockRef::from(target).shutdown(Shutdown::Write)
 }
 
-/// How often in its time-out a stream is looked at.
+/// How often in its shortest time-out a stream is looked at.
 const LOOKS: u32 = 4;
 
 async fn carry(
@@ -223,15 +244,16 @@ async fn carry(
     key: StreamKey,
     target: &TcpStream,
     inbox: &Inbox,
-    idle: Option<Duration>,
+    patience: Patience,
 ) -> End {
     let is_ours = connection.window.get().is_some();
     let mut up = pin!(send_up(connection, key, target, inbox));
     let mut down = pin!(send_down(connection, key, target, inbox));
     let (mut up_end, mut down_done) = (None, false);
-    let every = idle.map_or(Duration::from_secs(86_400), |idle| idle / LOOKS);
+    let shortest = patience.idle.into_iter().chain(patience.target).min();
+    let every = shortest.map_or(Duration::from_secs(86_400), |shortest| shortest / LOOKS);
     let mut look = interval_at(Instant::now() + every, every);
-    let (mut moved, mut quiet) = (inbox.moved(), 0);
+    let (mut moved, mut moved_at) = (inbox.moved(), Instant::now());
     let reason = loop {
         tokio::select! {
             biased;
@@ -256,10 +278,14 @@ async fn carry(
                 (result, _) => return End::Target(result),
             },
             _ = look.tick() => {
-                quiet = if moved == inbox.moved() { quiet + 1 } else { 0 };
-                moved = inbox.moved();
-                if let Some(idle) = idle.filter(|_| quiet >= LOOKS) {
+                if moved != inbox.moved() {
+                    (moved, moved_at) = (inbox.moved(), Instant::now());
+                }
+                if let Some(idle) = patience.idle.filter(|idle| moved_at.elapsed() >= *idle) {
                     return End::Idle(idle);
+                }
+                if let Some(patience) = patience.target.filter(|patience| tcp_info::is_gone(target, *patience)) {
+                    return End::Vanished(patience);
                 }
             }
         }

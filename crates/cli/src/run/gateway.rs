@@ -27,6 +27,8 @@ use super::far::{GRACE, News};
 
 /// How long a target may take to answer. As the relay's.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a target that was quiet may fail to answer. As the relay's.
+const TARGET_TIMEOUT: Duration = Duration::from_secs(60);
 /// Octets of a TCP flow that may be on their way between a task and the world, in each direction. A choice.
 const WINDOW: u64 = 256 << 10;
 /// The largest piece read at once.
@@ -366,6 +368,7 @@ impl Task {
     /// Octets both ways, until both sides have ended.
     async fn carry(self, stream: TcpStream, mut orders: UnboundedReceiver<Order>) {
         let flow = self.flow;
+        dial::keep_alive(&stream, TARGET_TIMEOUT);
         self.say(GatewayEvent::Writable { flow, octets: WINDOW });
         let (read, write) = stream.into_split();
         let (to_writer, pieces) = unbounded_channel();
