@@ -36,6 +36,7 @@ mod neighbour;
 mod rng;
 mod snapshot;
 mod socket;
+mod spare;
 mod sysctl;
 mod tcp;
 mod time;

@@ -166,7 +166,7 @@ fn clones() {
     println!();
 }
 
-/// Resident memory, from the kernel; an allocator that counts would need unsafe code.
+/// Resident memory, from the kernel: with the allocator's own needs, which the test `memory` does not see.
 fn resident() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/self/statm").ok()?;
     let pages: u64 = text.split_whitespace().nth(1)?.parse().ok()?;

@@ -1,7 +1,7 @@
 //! Names: bind(2), who conflicts with whom, and ephemeral ports.
 
 use core::net::{IpAddr, SocketAddr};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::Body;
 use crate::addr::{with_port, zone};
@@ -18,7 +18,7 @@ const EPHEMERAL: core::ops::RangeInclusive<u16> = 32_768..=60_999;
 /// Which sockets hold which local port, for one protocol.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Ports {
-    held: BTreeMap<u16, BTreeSet<SocketId>>,
+    held: BTreeSet<(u16, SocketId)>,
     /// So many ephemeral ports were given out.
     given: u32,
 }
@@ -26,30 +26,29 @@ pub(crate) struct Ports {
 impl Ports {
     /// Holders of a port, in the order they were made; at most a few are worth naming.
     pub(crate) fn holders(&self, port: u16) -> Vec<SocketId> {
-        self.held.get(&port).map(|held| held.iter().copied().collect()).unwrap_or_default()
+        self.of(port).collect()
+    }
+
+    fn of(&self, port: u16) -> impl Iterator<Item = SocketId> {
+        let held = self.held.range((port, SocketId(0))..=(port, SocketId(u32::MAX)));
+        held.map(|(_, id)| *id)
     }
 
     /// The first few holders of a port other than `not`.
     pub(crate) fn others(&self, port: u16, not: Option<SocketId>, most: usize) -> Vec<SocketId> {
-        let held = self.held.get(&port).into_iter().flatten();
-        held.copied().filter(|id| Some(*id) != not).take(most).collect()
+        self.of(port).filter(|id| Some(*id) != not).take(most).collect()
     }
 
     pub(crate) fn take(&mut self, port: u16, id: SocketId) {
-        self.held.entry(port).or_default().insert(id);
+        self.held.insert((port, id));
     }
 
     pub(crate) fn release(&mut self, port: u16, id: SocketId) {
-        if let Some(held) = self.held.get_mut(&port) {
-            held.remove(&id);
-            if held.is_empty() {
-                self.held.remove(&port);
-            }
-        }
+        self.held.remove(&(port, id));
     }
 
     fn is_free(&self, port: u16) -> bool {
-        !self.held.contains_key(&port)
+        self.of(port).next().is_none()
     }
 }
 
@@ -209,8 +208,8 @@ impl Host {
             // Linux lets ping sockets share a number (`INET_PROTOSW_REUSE`).
             _ => return Ok(()),
         };
-        for other_id in ports.held.get(&addr.port()).into_iter().flatten().filter(|other| **other != id) {
-            let Some(other) = self.sockets.get(*other_id) else { continue };
+        for other_id in ports.of(addr.port()).filter(|other| *other != id) {
+            let Some(other) = self.sockets.get(other_id) else { continue };
             let Some(held) = other.local else { continue };
             let overlap = overlap((addr, socket.options.ip.v6only), (held, other.options.ip.v6only));
             let state = other.tcp().map(super::Tcp::state);
@@ -219,10 +218,7 @@ impl Host {
             let both_share = socket.options.reuse_port && other.options.reuse_port;
             if overlap && !both_reuse && !both_share {
                 let time_wait = state == Some(TcpState::TimeWait);
-                return Err(Failure::Errno(
-                    Errno::EADDRINUSE,
-                    Cause::HeldBy { socket: *other_id, time_wait },
-                ));
+                return Err(Failure::Errno(Errno::EADDRINUSE, Cause::HeldBy { socket: other_id, time_wait }));
             }
         }
         Ok(())

@@ -137,7 +137,7 @@ impl Host {
             }
         }
         let Some(socket) = self.sockets.get_mut(id) else { return Errno::EBADF.into() };
-        let error = socket.error.clone();
+        let error = socket.error.as_deref().cloned();
         let Some(tcp) = socket.tcp_mut() else { return Errno::EOPNOTSUPP.into() };
         match tcp.state() {
             TcpState::SynSent | TcpState::SynReceived if by_poll && !pending.started => {
@@ -149,7 +149,7 @@ impl Host {
             TcpState::SynSent | TcpState::SynReceived => Attempt::Wait(Err(would_block.into())),
             _ if by_poll && pending.started => {
                 // The socket does not know that the program knows: the next connect(2) ends this one.
-                match socket.error.take() {
+                match socket.take_error() {
                     Some((errno, cause)) => Attempt::Done(Err(Failure::Errno(errno, cause))),
                     None => Ok(Ret::Unit).into(),
                 }
@@ -195,8 +195,7 @@ impl Host {
             Some(local) => with_port(source, local.port()),
             None => with_port(source, self.connect_port(source.ip(), peer)?),
         };
-        if let Some(other) = self.sockets.connections.get(&(local, peer)) {
-            let other = *other;
+        if let Some(other) = self.sockets.connection(local, peer) {
             let tcb = self.sockets.get(other).and_then(|socket| socket.tcb());
             // Linux `tcp_twsk_unique`: timestamps make old segments known, after one second; one who asked for this
             // very port need not wait.
@@ -219,7 +218,6 @@ impl Host {
         self.set_local(id, local);
         let params = self.tcp_params(now, local, peer, id, path.mtu);
         let tcb = Tcb::connect(now, params);
-        self.sockets.connections.insert((local, peer), id);
         if let Some(socket) = self.sockets.get_mut(id) {
             socket.peer = Some(peer);
             if let Some(tcp) = socket.tcp_mut() {
@@ -229,6 +227,7 @@ impl Host {
                 tcp.soft_error = None;
             }
         }
+        self.sockets.connect(id);
         self.flush(now, id);
         Ok(())
     }
@@ -308,7 +307,7 @@ impl Host {
             socket.shut_read = false;
             socket.shut_write = false;
             if connecting {
-                socket.error = Some((Errno::ECONNRESET, Cause::ClosedByProgram));
+                socket.set_error(Errno::ECONNRESET, Cause::ClosedByProgram);
             }
             if let Some(tcp) = socket.tcp_mut() {
                 tcp.phase = Phase::Unconnected;
@@ -320,13 +319,13 @@ impl Host {
     /// Ends a TCP connection from outside, as `ss -K` does (Linux `tcp_abort`): a RST goes to the peer, and whoever
     /// uses the socket gets `ECONNABORTED`. `false` if there is no such connection.
     pub fn reset_connection(&mut self, now: Instant, local: SocketAddr, remote: SocketAddr) -> bool {
-        let Some(id) = self.sockets.connections.get(&(local, remote)).copied() else { return false };
+        let Some(id) = self.sockets.connection(local, remote) else { return false };
         if let Some(tcb) = self.sockets.get_mut(id).and_then(|socket| socket.tcb_mut()) {
             tcb.abort(now);
         }
         self.flush(now, id);
         if let Some(socket) = self.sockets.get_mut(id) {
-            socket.error = Some((Errno::ECONNABORTED, Cause::Rule));
+            socket.set_error(Errno::ECONNABORTED, Cause::Rule);
         }
         self.wake_for(id, NEWS_ALL);
         self.settle(now);

@@ -67,7 +67,7 @@ impl Host {
     ) -> Attempt {
         let Some(socket) = self.sockets.get_mut(id) else { return Errno::EBADF.into() };
         let shut = socket.shut_write;
-        let error = socket.error.clone();
+        let error = socket.error.as_deref().cloned();
         let Some(tcp) = socket.tcp_mut() else { return Errno::EBADF.into() };
         let state = tcp.program_state();
         let failure = match (&error, state) {
@@ -253,7 +253,7 @@ impl Host {
 
     /// What the next call hears, once.
     pub(super) fn take_error(&mut self, id: SocketId) -> Result<(), Failure> {
-        match self.sockets.get_mut(id).and_then(|socket| socket.error.take()) {
+        match self.sockets.get_mut(id).and_then(|socket| socket.take_error()) {
             Some((errno, cause)) => Err(Failure::Errno(errno, cause)),
             None => Ok(()),
         }
@@ -340,7 +340,7 @@ impl Host {
         if tcb.peer_finished() {
             return Ok(Ret::Data(Bytes::new(), None, 0)).into();
         }
-        if let Some((errno, cause)) = self.sockets.get_mut(id).and_then(|socket| socket.error.take()) {
+        if let Some((errno, cause)) = self.sockets.get_mut(id).and_then(|socket| socket.take_error()) {
             return Attempt::Done(Err(Failure::Errno(errno, cause)));
         }
         if shut {
@@ -370,7 +370,7 @@ impl Host {
         room: Option<usize>,
     ) -> Attempt {
         let Some(socket) = self.sockets.get_mut(id) else { return Errno::EBADF.into() };
-        if let Some((errno, cause)) = socket.error.take() {
+        if let Some((errno, cause)) = socket.take_error() {
             return Attempt::Done(Err(Failure::Errno(errno, cause)));
         }
         let shut = socket.shut_read;

@@ -169,7 +169,7 @@ impl Host {
         } else if !hard || socket.peer.is_none() {
             return;
         }
-        socket.error = Some((report.errno, report.cause.clone()));
+        socket.set_error(report.errno, report.cause.clone());
         self.wake_for(id, POLLERR);
     }
 
@@ -201,7 +201,8 @@ impl Host {
         let socket = self.sockets.get_mut(id)?;
         let error = socket.errors.pop_front()?;
         // Linux `sock_dequeue_err_skb`: SO_ERROR is the next one's.
-        socket.error = socket.errors.front().map(|next| (next.errno, next.cause.clone()));
+        socket.error = socket.errors.front().map(|next| Box::new((next.errno, next.cause.clone())));
+        socket.errors.settle();
         let v6 = error.about.is_ipv6();
         let mut flags = MSG_ERRQUEUE;
         if error.data.len() > len {

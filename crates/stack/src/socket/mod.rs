@@ -19,13 +19,13 @@ mod unix;
 mod unix_names;
 mod wait;
 
+use core::hash::{Hash, Hasher};
 use core::net::{IpAddr, SocketAddr};
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-
-use core::hash::BuildHasherDefault;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use hashbrown::HashTable;
 
 pub use control::Control;
 
@@ -45,6 +45,7 @@ use crate::errno::{Cause, Errno};
 use crate::event::{IfaceId, SocketId};
 use crate::rng::Mixer;
 use crate::snapshot::TcpState;
+use crate::spare::{AtRest, Spare};
 use crate::tcp::{Note, Seq, Tcb};
 use crate::time::Instant;
 
@@ -63,7 +64,7 @@ pub(crate) struct Socket {
     pub(crate) kind: i32,
     pub(crate) protocol: i32,
     /// Descriptors and blocked calls that hold it.
-    pub(crate) refs: usize,
+    pub(crate) refs: u32,
     /// Shared with others until it is changed.
     pub(crate) options: Arc<SocketOptions>,
     pub(crate) local: Option<SocketAddr>,
@@ -73,9 +74,9 @@ pub(crate) struct Socket {
     pub(crate) stale_port: u16,
     pub(crate) peer: Option<SocketAddr>,
     /// `SO_ERROR`: what the next call hears, once.
-    pub(crate) error: Option<(Errno, Cause)>,
+    pub(crate) error: Option<Box<(Errno, Cause)>>,
     /// What `MSG_ERRQUEUE` reads.
-    pub(crate) errors: VecDeque<QueuedError>,
+    pub(crate) errors: Spare<VecDeque<QueuedError>>,
     pub(crate) shut_read: bool,
     pub(crate) shut_write: bool,
     /// Calls that sleep here, in the order they came.
@@ -91,10 +92,10 @@ pub(crate) struct Socket {
 #[derive(Clone, Debug)]
 pub(crate) enum Body {
     Tcp(Box<Tcp>),
-    Udp(Datagrams),
+    Udp(Box<Datagrams>),
     /// An ICMP echo socket.
-    Ping(Datagrams),
-    Raw(Datagrams),
+    Ping(Box<Datagrams>),
+    Raw(Box<Datagrams>),
     Unix(Box<Unix>),
     /// No socket, but a file that is kept among them.
     Epoll(Box<Epoll>),
@@ -122,11 +123,23 @@ pub(crate) struct Tcp {
     /// An ICMP error that did not end the connection (Linux `sk_err_soft`).
     pub(crate) soft_error: Option<Box<(Errno, Cause)>>,
     /// The deadlines of its timers, as last told.
-    pub(crate) timers: [Option<Instant>; 8],
+    pub(crate) timers: Spare<Deadlines>,
     /// Up to where the program was told that octets have come.
     pub(crate) told: Option<Seq>,
     /// Somebody found the send buffer full (Linux `SOCK_NOSPACE`).
     pub(crate) no_space: bool,
+}
+
+/// Deadlines in the order of `TIMER_KINDS`.
+#[derive(Clone, Debug)]
+pub(crate) struct Deadlines(pub(crate) [Option<Instant>; 8]);
+
+impl AtRest for Deadlines {
+    const AT_REST: &'static Deadlines = &Deadlines([None; 8]);
+
+    fn is_at_rest(&self) -> bool {
+        self.0.iter().all(Option::is_none)
+    }
 }
 
 /// The queues of listen(2).
@@ -188,7 +201,7 @@ impl Socket {
             stale_port: 0,
             peer: None,
             error: None,
-            errors: VecDeque::new(),
+            errors: Spare::default(),
             shut_read: false,
             shut_write: false,
             waiting: Vec::new(),
@@ -196,6 +209,14 @@ impl Socket {
             deadline: None,
             body,
         }
+    }
+
+    pub(crate) fn set_error(&mut self, errno: Errno, cause: Cause) {
+        self.error = Some(Box::new((errno, cause)));
+    }
+
+    pub(crate) fn take_error(&mut self) -> Option<(Errno, Cause)> {
+        self.error.take().map(|error| *error)
     }
 
     pub(crate) fn tcp(&self) -> Option<&Tcp> {
@@ -296,8 +317,8 @@ pub(crate) struct Sockets {
     pub(crate) ping_ports: Ports,
     /// Raw sockets, in the order they were made.
     pub(crate) raw: BTreeSet<SocketId>,
-    /// Connections by local and remote end. Looked up only, never walked.
-    pub(crate) connections: HashMap<(SocketAddr, SocketAddr), SocketId, BuildHasherDefault<Mixer>>,
+    /// Connections by local and remote end, which stand in the sockets. Looked up only, never walked.
+    connections: HashTable<SocketId>,
     /// AF_UNIX names: paths, and abstract ones with a zero first. A path outlives its socket.
     pub(crate) unix_names: BTreeMap<String, SocketId>,
     /// Listeners by port.
@@ -324,6 +345,38 @@ impl Sockets {
         self.table.get_mut(place)?.as_deref_mut()
     }
 
+    /// The connection between these two ends.
+    pub(crate) fn connection(&self, local: SocketAddr, peer: SocketAddr) -> Option<SocketId> {
+        let hash = hash_of(Some(local), Some(peer));
+        let found = self.connections.find(hash, |id| {
+            self.get(*id).is_some_and(|socket| socket.local == Some(local) && socket.peer == Some(peer))
+        });
+        found.copied()
+    }
+
+    /// From now on segments between the socket's two ends are for it, and no other one.
+    pub(crate) fn connect(&mut self, id: SocketId) {
+        let Some((local, peer)) = self.get(id).and_then(|socket| Some((socket.local?, socket.peer?))) else {
+            return;
+        };
+        if let Some(old) = self.connection(local, peer) {
+            self.disconnect(old);
+        }
+        let mut table = core::mem::take(&mut self.connections);
+        let of = |id: &SocketId| self.get(*id).map_or(0, |socket| hash_of(socket.local, socket.peer));
+        table.insert_unique(of(&id), id, of);
+        self.connections = table;
+    }
+
+    /// The opposite of [`Sockets::connect`]; to be called before the socket loses one of its names.
+    pub(crate) fn disconnect(&mut self, id: SocketId) {
+        let Some(socket) = self.get(id) else { return };
+        let hash = hash_of(socket.local, socket.peer);
+        if let Ok(entry) = self.connections.find_entry(hash, |other| *other == id) {
+            entry.remove();
+        }
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = (SocketId, &Socket)> {
         let ids = (self.first..).map(SocketId);
         ids.zip(&self.table).filter_map(|(id, socket)| Some((id, socket.as_deref()?)))
@@ -338,4 +391,10 @@ impl Sockets {
         }
         Some(*removed)
     }
+}
+
+fn hash_of(local: Option<SocketAddr>, peer: Option<SocketAddr>) -> u64 {
+    let mut hasher = Mixer::default();
+    (local, peer).hash(&mut hasher);
+    hasher.finish()
 }

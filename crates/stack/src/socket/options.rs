@@ -110,7 +110,7 @@ impl Host {
             (IPPROTO_TCP, _) if socket.is_tcp() => super::tcp_options::read(now, &self.sysctl, socket, name)?,
             (SOL_SOCKET, 4) => {
                 // SO_ERROR reads and clears.
-                Value::Int(socket.error.take().map_or(0, |(errno, _)| errno as i32))
+                Value::Int(socket.take_error().map_or(0, |(errno, _)| errno as i32))
             }
             _ => read(socket, level, name)?,
         };

@@ -52,7 +52,7 @@ impl Host {
         // The ECN field (RFC 3168 5).
         segment.capable = arrived.tos & 3 != 0;
         segment.congested = arrived.tos & 3 == 3;
-        let mut connection = self.sockets.connections.get(&(local, peer)).copied();
+        let mut connection = self.sockets.connection(local, peer);
         if let Some(id) = connection {
             // A new connection takes the place of one in TIME-WAIT.
             if self.sockets.get(id).and_then(Socket::tcb).is_some_and(|tcb| tcb.may_be_reopened_by(&segment))
@@ -197,7 +197,7 @@ impl Host {
         let mtu = self.path_mtu(peer);
         let params = self.tcp_params(now, local, peer, child, mtu);
         let tcb = Tcb::accept(now, params, syn);
-        self.sockets.connections.insert((local, peer), child);
+        self.sockets.connect(child);
         if let Some(tcp) = self.sockets.get_mut(child).and_then(|socket| socket.tcp_mut()) {
             *tcp = Tcp { phase: Phase::Connected, tcb: Some(tcb), waits_at: listener, ..Tcp::default() };
         }
@@ -312,8 +312,13 @@ impl Host {
         let segments = core::mem::take(&mut tcb.out);
         let notes = core::mem::take(&mut tcb.notes);
         let (state, deadline) = (tcb.state(), tcb.deadline());
-        let (deadlines, before) = (tcb.deadlines(), tcp.timers);
-        tcp.timers = deadlines;
+        let deadlines = tcb.deadlines();
+        tcb.settle();
+        let before = tcp.timers.0;
+        if deadlines != before {
+            tcp.timers.0 = deadlines;
+            tcp.timers.settle();
+        }
         let news = tcp.news(&notes);
         let mut too_long = false;
         for segment in &segments {
@@ -333,7 +338,7 @@ impl Host {
         self.set_deadline(id, deadline);
         self.wake_for(id, news);
         if state == TcpState::Closed {
-            self.connection_closed(id, local, peer);
+            self.connection_closed(id);
         } else if too_long {
             // Somebody else has found out that the way is narrower (Linux `tcp_sync_mss`).
             self.shrink_segments(now, id, self.path_mtu(peer));
@@ -380,7 +385,7 @@ impl Host {
                         soft.unwrap_or((Errno::ETIMEDOUT, Cause::NoAnswer { peer, transmissions }))
                     }
                 };
-                socket.error = Some((errno, cause.clone()));
+                socket.set_error(errno, cause.clone());
                 if let Some(tcp) = socket.tcp_mut() {
                     tcp.ended = Some(Box::new(cause));
                 }
@@ -404,10 +409,8 @@ impl Host {
     }
 
     /// Linux `tcp_done`: out of the tables; and gone, if nobody holds the socket.
-    fn connection_closed(&mut self, id: SocketId, local: SocketAddr, peer: SocketAddr) {
-        if self.sockets.connections.get(&(local, peer)) == Some(&id) {
-            self.sockets.connections.remove(&(local, peer));
-        }
+    fn connection_closed(&mut self, id: SocketId) {
+        self.sockets.disconnect(id);
         let Some(socket) = self.sockets.get_mut(id) else { return };
         socket.shut_read = true;
         socket.shut_write = true;
@@ -437,7 +440,7 @@ impl Host {
         seq: u32,
         mtu: u32,
     ) {
-        let Some(&id) = self.sockets.connections.get(&(local, peer)) else { return };
+        let Some(id) = self.sockets.connection(local, peer) else { return };
         let tcb = self.sockets.get(id).and_then(|socket| socket.tcb());
         if tcb.is_some_and(|tcb| tcb.has_in_flight(Seq(seq))) {
             self.lower_path_mtu(now, peer.ip(), mtu);
@@ -464,7 +467,7 @@ impl Host {
         seq: u32,
         error: (Errno, Cause),
     ) {
-        let Some(&id) = self.sockets.connections.get(&(local, peer)) else { return };
+        let Some(id) = self.sockets.connection(local, peer) else { return };
         let Some(socket) = self.sockets.get_mut(id) else { return };
         let Some(tcp) = socket.tcp_mut() else { return };
         // RFC 5927 4.1: it must be about something that is in flight.
@@ -476,7 +479,7 @@ impl Host {
             // RFC 1122 4.2.3.9: only a hint, the connection may recover.
             tcp.soft_error = Some(Box::new(error.clone()));
             if socket.options.ip.recverr(peer.is_ipv6()) {
-                socket.error = Some(error);
+                socket.error = Some(Box::new(error));
                 self.wake_for(id, POLLERR);
             }
             return;
@@ -485,7 +488,7 @@ impl Host {
         if let Some(tcb) = &mut tcp.tcb {
             tcb.give_up();
         }
-        socket.error = Some(error);
+        socket.error = Some(Box::new(error));
         self.flush(now, id);
     }
 }

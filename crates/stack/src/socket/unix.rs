@@ -165,7 +165,7 @@ impl Host {
                 return Ok(Ret::Len(pending.taken)).into();
             }
             if let Some((errno, cause)) =
-                self.sockets.get_mut(id).filter(|_| !stream).and_then(|socket| socket.error.take())
+                self.sockets.get_mut(id).filter(|_| !stream).and_then(|socket| socket.take_error())
             {
                 return Attempt::Done(Err(Failure::Errno(errno, cause)));
             }
@@ -264,7 +264,7 @@ impl Host {
         let Some(socket) = self.sockets.get_mut(id) else { return Errno::EBADF.into() };
         let (kind, shut) = (socket.kind, socket.shut_read);
         let stream = kind == SOCK_STREAM;
-        let error = socket.error.clone();
+        let error = socket.error.as_deref().cloned();
         let Some(unix) = self.unix_mut(id) else { return Errno::EBADF.into() };
         if kind != SOCK_DGRAM && !unix.was_connected {
             return if stream { Errno::EINVAL } else { Errno::ENOTCONN }.into();
@@ -383,7 +383,7 @@ impl Host {
             let other = self.unix(child).and_then(|unix| unix.peer);
             self.close_unix(child);
             if let Some(other) = other.and_then(|other| self.sockets.get_mut(other)) {
-                other.error = Some((Errno::ECONNRESET, Cause::ClosedByProgram));
+                other.set_error(Errno::ECONNRESET, Cause::ClosedByProgram);
             }
         }
         if kind == SOCK_DGRAM {
@@ -395,7 +395,7 @@ impl Host {
             other.shut_write = true;
             other.shut_read = true;
             if unix.held > 0 {
-                other.error = Some((Errno::ECONNRESET, Cause::ClosedByProgram));
+                other.set_error(Errno::ECONNRESET, Cause::ClosedByProgram);
             }
         }
         self.wake_for(peer, NEWS_ALL);

@@ -54,8 +54,8 @@ impl Tcb {
                 return false;
             }
             // `TCP_DEFER_ACCEPT`: the third segment alone is passed over (Linux `tcp_check_req`).
-            if self.timeouts < self.defer_retries() && segment.seq_len() == 0 {
-                self.deferred = true;
+            if self.rare.timeouts < self.defer_retries() && segment.seq_len() == 0 {
+                self.rare.deferred = true;
                 return false;
             }
             self.became_established(now);
@@ -106,13 +106,15 @@ impl Tcb {
             return true;
         }
         self.remember_timestamp(now, segment);
-        self.probes = 0;
-        self.probing_since = None;
+        if self.rare.probes > 0 {
+            self.rare.probes = 0;
+            self.rare.probing_since = None;
+        }
         ack.window_changed = self.take_window(segment, ack.new);
-        if ack.window_changed && self.persist_timer.is_some() && self.snd_wnd > 0 {
+        if ack.window_changed && self.rare.persist_timer.is_some() && self.snd_wnd > 0 {
             // The window opened: the back-off was about probes.
             self.rtt.backoff = 0;
-            self.persist_timer = None;
+            self.stop_persist_timer();
         }
         let had_in_flight = !self.board.list.is_empty();
         if self.sack_ok {
@@ -151,7 +153,7 @@ impl Tcb {
         self.loss.delivered += ack.delivered;
         self.check_reordering(ack);
         self.update_reordering_window(prior_delivered);
-        if self.loss.tlp_high.is_some() {
+        if self.loss.episode.tlp_high.is_some() {
             self.handle_probe_ack(segment.ack, ack);
         }
         let duplicates =
@@ -165,12 +167,12 @@ impl Tcb {
         let mut resend = Resend::Nothing;
         if dubious {
             if duplicates > 0 && self.state != TcpState::SynSent {
-                self.dup_acks += 1;
+                self.rare.dup_acks += 1;
             }
             resend = self.recover(now, prior_una, ack, duplicates);
         }
-        if ack.new {
-            self.dup_acks = 0;
+        if ack.new && self.rare.dup_acks > 0 {
+            self.rare.dup_acks = 0;
         }
         if ack.restart_timer {
             self.restart_rtx_timer(now);
@@ -210,15 +212,19 @@ impl Tcb {
     fn take_new_ack(&mut self, now: Instant, segment: &Segment, prior_una: Seq, ack: &mut Ack) {
         let data_end = segment.ack.min(self.queue_end());
         let octets = data_end.since(self.queue_seq);
-        self.send_queue.release(octets as usize);
+        if octets > 0 {
+            self.send_queue.release(octets as usize);
+        }
         self.queue_seq += octets;
         self.bytes_acked += u64::from(octets);
         self.snd_una = segment.ack;
-        if self.snd_up.is_some_and(|end| end.le(segment.ack)) {
-            self.snd_up = None;
+        if self.rare.snd_up.is_some_and(|end| end.le(segment.ack)) {
+            self.rare.snd_up = None;
         }
         self.take_acked(now, segment, prior_una, ack);
-        self.timeouts = 0;
+        if self.rare.timeouts > 0 {
+            self.rare.timeouts = 0;
+        }
         self.stalled_since = (!self.board.list.is_empty()).then_some(now);
     }
 

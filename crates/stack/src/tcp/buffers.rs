@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use super::segment::Payload;
 use super::seq::Seq;
+use crate::spare::AtRest;
 
 /// Octets from `snd_una` on that the program has handed over.
 #[derive(Clone, Debug, Default)]
@@ -17,6 +18,15 @@ pub(crate) struct SendQueue {
     start: u64,
     /// Position after the last one.
     end: u64,
+}
+
+impl AtRest for SendQueue {
+    const AT_REST: &'static SendQueue = &SendQueue { chunks: VecDeque::new(), start: 0, end: 0 };
+
+    /// The positions mean nothing without octets.
+    fn is_at_rest(&self) -> bool {
+        self.start == self.end
+    }
 }
 
 impl SendQueue {
@@ -69,6 +79,14 @@ pub(crate) struct RecvQueue {
     len: usize,
 }
 
+impl AtRest for RecvQueue {
+    const AT_REST: &'static RecvQueue = &RecvQueue { chunks: VecDeque::new(), len: 0 };
+
+    fn is_at_rest(&self) -> bool {
+        self.len == 0
+    }
+}
+
 impl RecvQueue {
     pub(crate) fn len(&self) -> usize {
         self.len
@@ -118,11 +136,6 @@ impl RecvQueue {
             self.chunks.pop_front();
         }
         data
-    }
-
-    pub(crate) fn clear(&mut self) {
-        self.chunks.clear();
-        self.len = 0;
     }
 }
 

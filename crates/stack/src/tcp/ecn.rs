@@ -85,6 +85,6 @@ impl Tcb {
     /// RFC 3168 6.1.1.1: a middlebox may drop SYNs that ask for it, so the second one does not.
     fn wants_ecn(&self) -> bool {
         let sysctl = &self.params.sysctl;
-        sysctl.tcp_ecn == 1 && !(sysctl.tcp_ecn_fallback && self.timeouts > 0)
+        sysctl.tcp_ecn == 1 && !(sysctl.tcp_ecn_fallback && self.rare.timeouts > 0)
     }
 }

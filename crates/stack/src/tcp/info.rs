@@ -21,11 +21,11 @@ impl Tcb {
             snd_wnd: self.snd_wnd,
             snd_wl1: self.snd_wl1.0,
             snd_wl2: self.snd_wl2.0,
-            snd_up: self.snd_up.map(|up| up.0),
+            snd_up: self.rare.snd_up.map(|up| up.0),
             irs: self.irs.0,
             rcv_nxt: self.rcv_nxt.0,
             rcv_wnd: self.announced_window(),
-            rcv_up: self.urgent.map(|mark| mark.seq().0),
+            rcv_up: self.rare.urgent.map(|mark| mark.seq().0),
             congestion_control: self.congestion.name(),
             cwnd: self.congestion.cwnd.saturating_mul(mss),
             ssthresh: match self.congestion.ssthresh {
@@ -38,9 +38,9 @@ impl Tcb {
             min_rtt: self.rtt.min_rtt(),
             rto: self.rtt.rto(),
             backoff: self.rtt.backoff,
-            timeouts: self.timeouts,
-            probes: self.probes,
-            dup_acks: self.dup_acks,
+            timeouts: self.rare.timeouts,
+            probes: self.rare.probes,
+            dup_acks: self.rare.dup_acks,
             in_recovery: self.loss.phase >= Phase::Recovery,
             phase: match self.loss.phase {
                 Phase::Open => RecoveryPhase::Open,
@@ -64,7 +64,7 @@ impl Tcb {
             delayed_ack: self.acks.ato,
             quick_acks: self.acks.quick,
             ping_pong: self.acks.ping_pong,
-            retransmissions: self.retransmissions,
+            retransmissions: self.rare.retransmissions,
             bytes_sent: self.bytes_sent,
             bytes_received: self.bytes_received,
         }
@@ -92,8 +92,8 @@ impl Tcb {
         let mut info = Layout(Vec::with_capacity(INFO_LEN));
         info.u8(linux_state(self.state));
         info.u8(self.loss.phase as u8);
-        info.u8(small(self.timeouts));
-        info.u8(small(self.probes));
+        info.u8(small(self.rare.timeouts));
+        info.u8(small(self.rare.probes));
         info.u8(small(self.rtt.backoff));
         info.u8(options);
         info.u8(snd_scale & 0xf | rcv_scale << 4);
@@ -121,7 +121,7 @@ impl Tcb {
         info.u32(self.loss.reordering);
         info.u32(self.rcv_rtt.map_or(0, micros));
         info.u32(u32::try_from(self.copied_before).unwrap_or(u32::MAX));
-        info.u32(u32::try_from(self.retransmissions).unwrap_or(u32::MAX));
+        info.u32(u32::try_from(self.rare.retransmissions).unwrap_or(u32::MAX));
         // Pacing: none.
         info.u64(u64::MAX);
         info.u64(u64::MAX);
@@ -137,15 +137,15 @@ impl Tcb {
         (0..4).for_each(|_| info.u64(0));
         info.u32(self.loss.delivered);
         info.u32(0);
-        info.u64(self.bytes_sent + self.bytes_resent);
-        info.u64(self.bytes_resent);
-        info.u32(self.loss.dsacks);
-        info.u32(self.loss.reordering_seen);
-        info.u32(self.out_of_order_in);
+        info.u64(self.bytes_sent + self.rare.bytes_resent);
+        info.u64(self.rare.bytes_resent);
+        info.u32(self.loss.episode.dsacks);
+        info.u32(self.loss.episode.reordering_seen);
+        info.u32(self.rare.out_of_order_in);
         info.u32(self.snd_wnd);
         info.u32(self.announced_window());
         info.u32(0);
-        info.u16(u16::try_from(self.total_timeouts).unwrap_or(u16::MAX));
+        info.u16(u16::try_from(self.rare.total_timeouts).unwrap_or(u16::MAX));
         info.u16(0);
         info.u32(0);
         info.0

@@ -74,7 +74,7 @@ impl Tcb {
                 self.refuse(segment);
             }
             // Linux: an old connection answered; our RST may have cleared the way, so ask again soon, once.
-            if self.timeouts == 0 {
+            if self.rare.timeouts == 0 {
                 self.set_rtx_timer(now, SYN_AGAIN);
             }
             return;
@@ -132,19 +132,21 @@ impl Tcb {
             self.rtt.after_lost_syn();
         }
         // RFC 5681 3.1: start with one segment if the SYN was lost; Linux wants it lost twice.
-        if self.retransmissions > 1 {
+        if self.rare.retransmissions > 1 {
             self.congestion.cwnd = 1;
         }
-        self.retransmissions = 0;
+        if self.rare.retransmissions > 0 || self.rare.timeouts > 0 {
+            self.rare.retransmissions = 0;
+            self.rare.timeouts = 0;
+        }
         self.rtt.backoff = 0;
-        self.timeouts = 0;
         self.stalled_since = None;
-        self.loss.resent_since = None;
+        self.loss.forget_resent_since();
         self.loss.high_seq = self.snd_nxt;
         self.init_window(now);
         self.acks.last_data.get_or_insert(now);
         if self.params.settings.keepalive {
-            self.keep_timer = Some(now + self.params.keep_idle());
+            self.rare.keep_timer = Some(now + self.params.keep_idle());
         }
     }
 
@@ -188,8 +190,8 @@ impl Tcb {
             return;
         }
         self.heard_at = now;
-        if self.params.settings.keepalive && self.keep_timer.is_some() {
-            self.keep_timer = Some(now + self.params.keep_idle());
+        if self.params.settings.keepalive && self.rare.keep_timer.is_some() {
+            self.rare.keep_timer = Some(now + self.params.keep_idle());
         }
         if !self.on_ack(now, segment) {
             return;
@@ -249,13 +251,13 @@ impl Tcb {
         let keep_ack = self.acks.now;
         self.stop_timers();
         self.acks.now = keep_ack;
-        self.wait_timer = Some(now + self.time_wait());
+        self.rare.wait_timer = Some(now + self.time_wait());
     }
 
     /// RFC 9293 3.10.7.4, eighth, TIME-WAIT: "restart the 2 MSL time-wait timeout", on a repeated FIN only.
     fn restart_time_wait(&mut self, now: Instant, segment: &Segment) {
         if self.state == TcpState::TimeWait && segment.flags.fin {
-            self.wait_timer = Some(now + self.time_wait());
+            self.rare.wait_timer = Some(now + self.time_wait());
         }
     }
 
@@ -267,7 +269,7 @@ impl Tcb {
             && segment.seq.lt(self.rcv_nxt)
         {
             self.acks.quicken(16);
-            self.duplicate = Some((segment.seq, segment.end().min(self.rcv_nxt)));
+            self.rare.duplicate = Some((segment.seq, segment.end().min(self.rcv_nxt)));
         }
     }
 
@@ -330,10 +332,10 @@ impl Tcb {
                 self.rcv_nxt = self.out_of_order.take_contiguous(self.rcv_nxt, &mut self.recv_queue);
             }
         } else if seq.gt(self.rcv_nxt) {
-            self.out_of_order_in += 1;
+            self.rare.out_of_order_in += 1;
             let duplicate = self.out_of_order.insert(seq, data);
-            if self.sack_ok && self.params.sysctl.tcp_dsack && self.duplicate.is_none() {
-                self.duplicate = duplicate;
+            if self.sack_ok && self.params.sysctl.tcp_dsack && self.rare.duplicate.is_none() {
+                self.rare.duplicate = duplicate;
             }
         }
     }

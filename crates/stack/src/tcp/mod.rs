@@ -15,6 +15,7 @@ mod options;
 mod output;
 mod params;
 mod rack;
+mod rare;
 mod receive;
 mod recovery;
 mod rtt;
@@ -33,6 +34,7 @@ use bytes::Bytes;
 
 use buffers::{OutOfOrder, RecvQueue, SendQueue};
 use congestion::Congestion;
+use rare::Rare;
 use receive::AckPolicy;
 use recovery::Loss;
 use rtt::Rtt;
@@ -47,6 +49,7 @@ pub(crate) use timers::KINDS as TIMER_KINDS;
 pub(crate) use urgent::OutOfBand;
 
 use crate::snapshot::TcpState;
+use crate::spare::Spare;
 use crate::time::Instant;
 
 /// Linux `TCP_MSS_DEFAULT`, RFC 9293 3.7.1: when the peer names none.
@@ -67,15 +70,13 @@ pub(crate) struct Tcb {
     max_window: u32,
     /// Sequence number of the first octet in `send_queue`.
     queue_seq: Seq,
-    send_queue: SendQueue,
+    send_queue: Spare<SendQueue>,
     /// The program has finished sending; a FIN follows the queue.
     fin_queued: bool,
     /// The program promised more (`MSG_MORE`).
     more: bool,
     /// The last segment sent that was not full ends here (Minshall's form of Nagle's rule).
     small_end: Option<Seq>,
-    /// End of our urgent data, if it is not all acknowledged.
-    snd_up: Option<Seq>,
     /// The segment that is being made bears data for the first time.
     fresh: bool,
 
@@ -85,7 +86,7 @@ pub(crate) struct Tcb {
     rcv_adv: Seq,
     /// `rcv_nxt` of the last ACK we sent.
     rcv_acked: Seq,
-    recv_queue: RecvQueue,
+    recv_queue: Spare<RecvQueue>,
     out_of_order: OutOfOrder,
     /// Receive space in octets; grows with the speed of the connection unless `SO_RCVBUF` was set.
     recv_space: usize,
@@ -99,10 +100,6 @@ pub(crate) struct Tcb {
     rcv_rtt: Option<Duration>,
     rcv_rtt_echo: Option<Seq>,
     rcv_round: Option<(Instant, Seq)>,
-    /// Where the peer's urgent octet stands.
-    urgent: Option<urgent::Mark>,
-    /// A duplicate to report first among the SACK blocks (RFC 2883).
-    duplicate: Option<(Seq, Seq)>,
     acks: AckPolicy,
 
     /// MSS the peer announced, bounded by our path.
@@ -120,19 +117,11 @@ pub(crate) struct Tcb {
     /// TSecr of the last segment.
     last_echo: Option<Seq>,
 
-    board: Scoreboard,
+    board: Spare<Scoreboard>,
     loss: Loss,
-    dup_acks: u32,
+    rare: Spare<Rare>,
     rtt: Rtt,
     congestion: Congestion,
-    /// Time-outs in a row without an answer.
-    timeouts: u32,
-    total_timeouts: u32,
-    /// Window or keep-alive probes in a row without an answer.
-    probes: u32,
-    probing_since: Option<Instant>,
-    /// When a suspicious segment was last answered.
-    challenged_at: Option<Instant>,
     /// When new data was last sent.
     sent_at: Option<Instant>,
     /// When the peer was last heard.
@@ -140,29 +129,20 @@ pub(crate) struct Tcb {
     /// When the oldest unanswered segment was first sent.
     stalled_since: Option<Instant>,
 
-    /// `TCP_DEFER_ACCEPT`: the third segment came, without data.
-    deferred: bool,
     /// The peer's FIN has come, and all before it.
     fin_received: bool,
     /// No program owns the connection any more.
     orphan: bool,
     rtx_timer: Option<(RtxTimer, Instant)>,
-    persist_timer: Option<Instant>,
     ack_timer: Option<Instant>,
-    keep_timer: Option<Instant>,
-    /// TIME-WAIT, or FIN-WAIT-2 of an orphan.
-    wait_timer: Option<Instant>,
 
-    retransmissions: u64,
     bytes_sent: u64,
-    bytes_resent: u64,
     bytes_acked: u64,
     bytes_received: u64,
     segments_out: u32,
     segments_in: u32,
     data_segments_out: u32,
     data_segments_in: u32,
-    out_of_order_in: u32,
 
     pub(crate) out: Vec<Segment>,
     pub(crate) notes: Vec<Note>,
@@ -181,17 +161,16 @@ impl Tcb {
             snd_wl2: Seq(0),
             max_window: 0,
             queue_seq: iss + 1,
-            send_queue: SendQueue::default(),
+            send_queue: Spare::default(),
             fin_queued: false,
             more: false,
             small_end: None,
-            snd_up: None,
             fresh: false,
             irs: Seq(0),
             rcv_nxt: Seq(0),
             rcv_adv: Seq(0),
             rcv_acked: Seq(0),
-            recv_queue: RecvQueue::default(),
+            recv_queue: Spare::default(),
             out_of_order: OutOfOrder::default(),
             recv_space,
             window_clamp: u32::MAX,
@@ -201,8 +180,6 @@ impl Tcb {
             rcv_rtt: None,
             rcv_rtt_echo: None,
             rcv_round: None,
-            urgent: None,
-            duplicate: None,
             acks: AckPolicy::default(),
             peer_mss: DEFAULT_MSS,
             rcv_mss: DEFAULT_MSS.min(mss),
@@ -214,37 +191,25 @@ impl Tcb {
             ts_recent: 0,
             ts_recent_at: now,
             last_echo: None,
-            board: Scoreboard::default(),
+            board: Spare::default(),
+            rare: Spare::default(),
             loss: Loss::new(params.sysctl.tcp_reordering),
-            dup_acks: 0,
             rtt: Rtt::new(profile, params.sysctl.rto_min),
             congestion: Congestion::new(&params, mss, now),
-            timeouts: 0,
-            total_timeouts: 0,
-            probes: 0,
-            probing_since: None,
-            challenged_at: None,
             sent_at: None,
             heard_at: now,
             stalled_since: None,
-            deferred: false,
             fin_received: false,
             orphan: false,
             rtx_timer: None,
-            persist_timer: None,
             ack_timer: None,
-            keep_timer: None,
-            wait_timer: None,
-            retransmissions: 0,
             bytes_sent: 0,
-            bytes_resent: 0,
             bytes_acked: 0,
             bytes_received: 0,
             segments_out: 0,
             segments_in: 0,
             data_segments_out: 0,
             data_segments_in: 0,
-            out_of_order_in: 0,
             out: Vec::new(),
             notes: Vec::new(),
             params,
@@ -273,6 +238,15 @@ impl Tcb {
 
     pub(crate) fn state(&self) -> TcpState {
         self.state
+    }
+
+    /// Gives back the room of what is over.
+    pub(crate) fn settle(&mut self) {
+        self.send_queue.settle();
+        self.recv_queue.settle();
+        self.board.settle();
+        self.rare.settle();
+        self.loss.episode.settle();
     }
 
     fn enter(&mut self, state: TcpState) {
@@ -397,7 +371,8 @@ impl Tcb {
 
     pub(crate) fn recv(&mut self, now: Instant, len: usize) -> Bytes {
         self.skip_urgent();
-        let data = self.recv_queue.take(self.octets_before_mark(len));
+        let len = self.octets_before_mark(len);
+        let data = if self.recv_queue.is_empty() { Bytes::new() } else { self.recv_queue.take(len) };
         self.tune_recv_space(now, data.len());
         self.update_window(now, data.len());
         data
@@ -424,9 +399,11 @@ impl Tcb {
     /// The last descriptor is closed. `reset`: unread data, or `SO_LINGER` with zero.
     pub(crate) fn release(&mut self, now: Instant, reset: bool) {
         self.orphan = true;
-        self.keep_timer = None;
+        if self.rare.keep_timer.is_some() {
+            self.rare.keep_timer = None;
+        }
         let reset = reset || !self.recv_queue.is_empty();
-        self.recv_queue.clear();
+        self.recv_queue = Spare::default();
         match self.state {
             TcpState::Closed | TcpState::SynSent => self.close(),
             TcpState::TimeWait => {}
@@ -471,7 +448,8 @@ impl Tcb {
         let wanted = self.params.settings.keepalive && self.synchronized();
         // Linux `tcp_sock_set_keepidle_locked`: counted from what was heard last.
         let first = (self.heard_at + idle).max(now);
-        self.keep_timer = wanted.then(|| self.keep_timer.filter(|_| self.probes > 0).unwrap_or(first));
+        self.rare.keep_timer =
+            wanted.then(|| self.rare.keep_timer.filter(|_| self.rare.probes > 0).unwrap_or(first));
         self.output(now);
     }
 

@@ -132,7 +132,7 @@ impl Tcb {
                 return false;
             }
             // RFC 1122 4.2.3.4 with Minshall's change: one small segment in flight holds back the next one.
-            if len < size && !fin && self.snd_up.is_none() && push == Push::Normal {
+            if len < size && !fin && self.rare.snd_up.is_none() && push == Push::Normal {
                 let small_in_flight = self.small_end.is_some_and(|end| end.gt(self.snd_una));
                 let held = self.params.settings.cork || self.more;
                 if held || !self.params.settings.nodelay && small_in_flight {
@@ -217,7 +217,7 @@ impl Tcb {
                 // A segment sent again may leave less room for blocks than when it was cut.
                 let room = (self.mss() as usize).saturating_sub(payload.len());
                 options.sack.truncate(room.saturating_sub(4) / 8);
-                self.duplicate = None;
+                self.rare.duplicate = None;
             }
         }
         let window = if flags.rst { 0 } else { self.announce_window(flags.syn) };
@@ -253,7 +253,9 @@ impl Tcb {
     /// How many SACK blocks the next segment bears.
     fn sack_count(&self) -> usize {
         if !self.sack_ok
-            || self.duplicate.is_none() && self.out_of_order.is_empty() && self.out_of_order.fin.is_none()
+            || self.rare.duplicate.is_none()
+                && self.out_of_order.is_empty()
+                && self.out_of_order.fin.is_none()
         {
             return 0;
         }
@@ -274,15 +276,15 @@ impl Tcb {
         let alone = alone.map(|fin| (fin, fin + 1));
         let with_fin = |(left, right)| (left, if fin == Some(right) { right + 1 } else { right });
         let held = alone.into_iter().chain(self.out_of_order.ranges().iter().copied().map(with_fin));
-        self.duplicate.into_iter().chain(held).take(room).collect()
+        self.rare.duplicate.into_iter().chain(held).take(room).collect()
     }
 
     /// An ACK that answers something suspicious (RFC 5961 3.2, 4.2, 5.2), at most one in half a second (Linux
     /// `tcp_invalid_ratelimit`): two confused ends must not answer each other for ever.
     pub(super) fn challenge(&mut self, now: Instant) {
         let interval: Duration = self.params.sysctl.tcp_invalid_ratelimit;
-        if self.challenged_at.is_none_or(|at| now - at >= interval) {
-            self.challenged_at = Some(now);
+        if self.rare.challenged_at.is_none_or(|at| now - at >= interval) {
+            self.rare.challenged_at = Some(now);
             self.acks.now = true;
         }
     }

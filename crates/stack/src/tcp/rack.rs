@@ -26,6 +26,11 @@ pub(super) struct Rack {
     rtt: Duration,
     /// It moved since losses were last looked for.
     pub(super) advanced: bool,
+}
+
+/// How much wider than at first the window for late segments is: D-SACKs showed that it was too narrow.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Widening {
     /// A D-SACK came since the window was last set.
     pub(super) dsack_seen: bool,
     /// Quarters of the least round trip that a segment may be late.
@@ -34,7 +39,9 @@ pub(super) struct Rack {
     last_delivered: u32,
 }
 
-impl Rack {
+impl Widening {
+    pub(super) const NONE: Widening = Widening { dsack_seen: false, steps: 0, persist: 0, last_delivered: 0 };
+
     pub(super) fn persist_more(&mut self) {
         self.persist = (self.persist + 1).min(KEEP_WIDE);
     }
@@ -42,7 +49,9 @@ impl Rack {
     pub(super) fn persist_less(&mut self) {
         self.persist = self.persist.saturating_sub(1);
     }
+}
 
+impl Rack {
     fn sent_after(&self, at: Instant, end: Seq) -> bool {
         self.at > at || self.at == at && self.end.gt(end)
     }
@@ -66,29 +75,32 @@ impl Tcb {
 
     /// RFC 8985 6.2 step 4: how late a segment may be.
     fn reordering_window(&self) -> Duration {
-        if self.loss.reordering_seen == 0
+        if self.loss.episode.reordering_seen == 0
             && (self.loss.phase >= Phase::Recovery || self.board.sacked >= self.loss.reordering)
         {
             return Duration::ZERO;
         }
         let least = self.rtt.min_rtt().unwrap_or_default();
-        (least / 4 * self.loss.rack.steps.max(1)).min(self.rtt.srtt().unwrap_or_default())
+        (least / 4 * self.loss.episode.late.steps.max(1)).min(self.rtt.srtt().unwrap_or_default())
     }
 
     /// Linux `tcp_rack_update_reo_wnd`: D-SACKs show that the window was too narrow.
     pub(super) fn update_reordering_window(&mut self, prior_delivered: u32) {
         let delivered = self.loss.delivered;
-        let rack = &mut self.loss.rack;
-        if prior_delivered < rack.last_delivered {
-            rack.dsack_seen = false;
+        if !self.loss.episode.late.dsack_seen && self.loss.episode.late.steps <= 1 {
+            return;
         }
-        if rack.dsack_seen {
-            rack.steps = (rack.steps.max(1) + 1).min(0xff);
-            rack.dsack_seen = false;
-            rack.last_delivered = delivered;
-            rack.persist = KEEP_WIDE;
-        } else if rack.persist == 0 {
-            rack.steps = 1;
+        let late = &mut self.loss.episode.late;
+        if prior_delivered < late.last_delivered {
+            late.dsack_seen = false;
+        }
+        if late.dsack_seen {
+            late.steps = (late.steps.max(1) + 1).min(0xff);
+            late.dsack_seen = false;
+            late.last_delivered = delivered;
+            late.persist = KEEP_WIDE;
+        } else if late.persist == 0 {
+            late.steps = 1;
         }
     }
 
@@ -188,17 +200,17 @@ impl Tcb {
     /// The probe's timer ran out: new data, else the last segment again (Linux `tcp_send_loss_probe`).
     pub(super) fn on_probe_timer(&mut self, now: Instant) {
         self.notes.push(super::Note::Timer(TimerKind::LossProbe));
-        if self.loss.tlp_high.is_none() && !self.board.list.is_empty() {
-            self.loss.tlp_resent = false;
+        if self.loss.episode.tlp_high.is_none() && !self.board.list.is_empty() {
+            self.loss.episode.tlp_resent = false;
             let sent = if self.has_unsent() && self.send_next(now, Push::Probe) {
                 true
             } else {
                 let last = self.board.list.len() - 1;
-                self.loss.tlp_resent = self.resend_uncounted(now, last);
-                self.loss.tlp_resent
+                self.loss.episode.tlp_resent = self.resend_uncounted(now, last);
+                self.loss.episode.tlp_resent
             };
             if sent {
-                self.loss.tlp_high = Some(self.snd_nxt);
+                self.loss.episode.tlp_high = Some(self.snd_nxt);
                 self.set_rtx_timer(now, self.rtt.rto());
                 return;
             }
@@ -208,14 +220,14 @@ impl Tcb {
 
     /// Linux `tcp_process_tlp_ack`: has the probe repaired a loss?
     pub(super) fn handle_probe_ack(&mut self, number: Seq, ack: &Ack) {
-        let Some(high) = self.loss.tlp_high.filter(|high| number.ge(*high)) else { return };
-        if !self.loss.tlp_resent || ack.dsack_of_probe {
-            self.loss.tlp_high = None;
+        let Some(high) = self.loss.episode.tlp_high.filter(|high| number.ge(*high)) else { return };
+        if !self.loss.episode.tlp_resent || ack.dsack_of_probe {
+            self.loss.episode.tlp_high = None;
         } else if number.gt(high) {
             self.reduce_for_probe();
         } else if !(ack.new || ack.has_data || ack.window_changed || ack.segments > 0 || ack.data_sacked) {
             // A duplicate ACK: both the original and the probe arrived.
-            self.loss.tlp_high = None;
+            self.loss.episode.tlp_high = None;
         }
     }
 }

@@ -4,12 +4,13 @@
 //! is in `rack`, or here by RFC 6675's count of three for the profile `rfc`.
 
 use super::ack::Ack;
-use super::rack::Rack;
+use super::rack::{Rack, Widening};
 use super::scoreboard::Sent;
 use super::seq::Seq;
 use super::{Note, Tcb};
 use crate::host::Profile;
 use crate::snapshot::TcpState;
+use crate::spare::{AtRest, Spare};
 use crate::time::Instant;
 
 /// Where loss recovery stands (Linux `enum tcp_ca_state`).
@@ -44,26 +45,55 @@ pub(super) struct Loss {
     pub(super) high_seq: Seq,
     /// So many segments may come out of order before one counts as lost.
     pub(super) reordering: u32,
-    pub(super) reordering_seen: u32,
     /// Segments delivered, and segments marked as lost, since the connection began.
     pub(super) delivered: u32,
     pub(super) marked_lost: u32,
-    pub(super) dsacks: u32,
+    pub(super) rack: Rack,
+    pub(super) episode: Spare<Episode>,
+}
+
+/// What repairing losses leaves behind, and undoing that; a connection that never lost a segment has none of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Episode {
     /// SND.UNA when the reduction began that may be undone; and how many retransmissions speak against that.
-    undo: Option<Seq>,
-    undo_resent: Option<u32>,
-    prior_ssthresh: u32,
-    prior_cwnd: u32,
-    prr_delivered: u32,
-    prr_out: u32,
+    pub(super) undo: Option<Seq>,
+    pub(super) undo_resent: Option<u32>,
+    pub(super) prior_ssthresh: u32,
+    pub(super) prior_cwnd: u32,
+    pub(super) prr_delivered: u32,
+    pub(super) prr_out: u32,
     /// When the first retransmission of this episode was sent.
     pub(super) resent_since: Option<Instant>,
     /// F-RTO is looking whether the time-out was wrong.
-    frto: bool,
-    pub(super) rack: Rack,
+    pub(super) frto: bool,
     /// SND.NXT when a tail loss probe was sent, and whether it sent old data.
     pub(super) tlp_high: Option<Seq>,
     pub(super) tlp_resent: bool,
+    pub(super) reordering_seen: u32,
+    pub(super) dsacks: u32,
+    pub(super) late: Widening,
+}
+
+impl AtRest for Episode {
+    const AT_REST: &'static Episode = &Episode {
+        undo: None,
+        undo_resent: None,
+        prior_ssthresh: 0,
+        prior_cwnd: 0,
+        prr_delivered: 0,
+        prr_out: 0,
+        resent_since: None,
+        frto: false,
+        tlp_high: None,
+        tlp_resent: false,
+        reordering_seen: 0,
+        dsacks: 0,
+        late: Widening::NONE,
+    };
+
+    fn is_at_rest(&self) -> bool {
+        self == Episode::AT_REST
+    }
 }
 
 impl Loss {
@@ -72,21 +102,10 @@ impl Loss {
             phase: Phase::Open,
             high_seq: Seq(0),
             reordering,
-            reordering_seen: 0,
             delivered: 0,
             marked_lost: 0,
-            dsacks: 0,
-            undo: None,
-            undo_resent: None,
-            prior_ssthresh: 0,
-            prior_cwnd: 0,
-            prr_delivered: 0,
-            prr_out: 0,
-            resent_since: None,
-            frto: false,
             rack: Rack::default(),
-            tlp_high: None,
-            tlp_resent: false,
+            episode: Spare::default(),
         }
     }
 
@@ -97,26 +116,33 @@ impl Loss {
 
     /// A D-SACK for a segment that was sent again.
     pub(super) fn handle_duplicate(&mut self, end: Seq) {
-        if let (Some(undo), Some(resent)) = (self.undo, &mut self.undo_resent)
+        if let (Some(undo), Some(resent)) = (self.episode.undo, self.episode.undo_resent)
             && end.gt(undo)
         {
-            *resent = resent.saturating_sub(1);
+            self.episode.undo_resent = Some(resent.saturating_sub(1));
         }
     }
 
     /// A D-SACK for segments that have left the list.
     pub(super) fn forget_resent(&mut self, segments: u32, right: Seq, prior_una: Seq) {
-        if let (Some(undo), Some(resent)) = (self.undo, &mut self.undo_resent)
+        if let (Some(undo), Some(resent)) = (self.episode.undo, self.episode.undo_resent)
             && right.le(prior_una)
             && right.gt(undo)
         {
-            *resent = resent.saturating_sub(segments);
+            self.episode.undo_resent = Some(resent.saturating_sub(segments));
+        }
+    }
+
+    /// No retransmission is in flight any more.
+    pub(super) fn forget_resent_since(&mut self) {
+        if self.episode.resent_since.is_some() {
+            self.episode.resent_since = None;
         }
     }
 
     pub(super) fn note_sent(&mut self, segments: u32) {
         if self.reducing() {
-            self.prr_out += segments;
+            self.episode.prr_out += segments;
         }
     }
 }
@@ -133,7 +159,7 @@ impl Tcb {
             self.board.sacked = 0;
         }
         if ack.ece {
-            self.loss.prior_ssthresh = 0;
+            self.loss.episode.prior_ssthresh = 0;
         }
         if ack.reneged && ack.new {
             // The peer may have thrown away what it SACKed: the timer will tell, soon.
@@ -143,7 +169,7 @@ impl Tcb {
             return Resend::Nothing;
         }
         match self.loss.phase {
-            Phase::Open => self.loss.resent_since = None,
+            Phase::Open => self.loss.forget_resent_since(),
             phase if self.snd_una.ge(self.loss.high_seq) => match phase {
                 Phase::Reduced if self.snd_una != self.loss.high_seq => {
                     self.end_reduction();
@@ -211,7 +237,7 @@ impl Tcb {
         self.find_lost(now, ack);
         if !self.is_time_to_recover() {
             if !self.board.any_resent() {
-                self.loss.resent_since = None;
+                self.loss.forget_resent_since();
             }
             if ack.ece {
                 self.enter_reduced();
@@ -336,7 +362,7 @@ impl Tcb {
     pub(super) fn check_reordering(&mut self, ack: &Ack) {
         let highest = self.board.highest_sack(self.snd_una);
         if ack.data_sacked
-            && (self.loss.phase != Phase::Loss || self.loss.undo.is_some())
+            && (self.loss.phase != Phase::Loss || self.loss.episode.undo.is_some())
             && ack.reordered.lt(highest)
         {
             self.handle_reordering(ack.reordered, highest);
@@ -348,26 +374,26 @@ impl Tcb {
         if distance > self.loss.reordering {
             self.loss.reordering = distance.min(self.params.sysctl.tcp_max_reordering);
         }
-        self.loss.reordering_seen += 1;
+        self.loss.episode.reordering_seen += 1;
     }
 
     fn begin_reduction(&mut self) {
         self.loss.high_seq = self.snd_nxt;
-        self.loss.tlp_high = None;
-        self.loss.prior_cwnd = self.congestion.cwnd;
-        self.loss.prr_delivered = 0;
-        self.loss.prr_out = 0;
+        self.loss.episode.tlp_high = None;
+        self.loss.episode.prior_cwnd = self.congestion.cwnd;
+        self.loss.episode.prr_delivered = 0;
+        self.loss.episode.prr_out = 0;
         let rfc = (self.params.profile == Profile::Rfc).then(|| self.board.out());
         self.congestion.reduce(rfc);
         self.ecn.queue_reduced();
     }
 
     pub(super) fn enter_recovery(&mut self, ece: bool) {
-        self.loss.prior_ssthresh = 0;
+        self.loss.episode.prior_ssthresh = 0;
         self.arm_undo();
         if !self.loss.reducing() {
             if !ece {
-                self.loss.prior_ssthresh = self.congestion.current_ssthresh(false);
+                self.loss.episode.prior_ssthresh = self.congestion.current_ssthresh(false);
             }
             self.begin_reduction();
         }
@@ -380,9 +406,9 @@ impl Tcb {
 
     /// Linux `tcp_enter_cwr`: congestion without a loss (ECN).
     fn enter_reduced(&mut self) {
-        self.loss.prior_ssthresh = 0;
+        self.loss.episode.prior_ssthresh = 0;
         if self.loss.phase < Phase::Reduced {
-            self.loss.undo = None;
+            self.loss.episode.undo = None;
             self.begin_reduction();
             self.set_phase(Phase::Reduced);
         }
@@ -397,37 +423,38 @@ impl Tcb {
     }
 
     fn arm_undo(&mut self) {
-        self.loss.undo = Some(self.snd_una);
+        self.loss.episode.undo = Some(self.snd_una);
         // None: no retransmission yet, so nothing that a D-SACK could speak of.
-        self.loss.undo_resent = (self.board.resent > 0).then_some(self.board.resent);
+        self.loss.episode.undo_resent = (self.board.resent > 0).then_some(self.board.resent);
     }
 
     fn end_reduction(&mut self) {
         let known = self.congestion.ssthresh < super::congestion::INFINITE;
-        if known && (self.loss.phase == Phase::Reduced || self.loss.undo.is_some()) {
+        if known && (self.loss.phase == Phase::Reduced || self.loss.episode.undo.is_some()) {
             self.congestion.cwnd = self.congestion.ssthresh;
         }
     }
 
     /// RFC 6937 in Linux's form (`tcp_cwnd_reduction`).
     pub(super) fn reduce_in_proportion(&mut self, delivered: u32, lost: u32, new: bool) {
-        if delivered == 0 || self.loss.prior_cwnd == 0 || !self.params.sysctl.tcp_prr {
+        if delivered == 0 || self.loss.episode.prior_cwnd == 0 || !self.params.sysctl.tcp_prr {
             return;
         }
         let in_flight = i64::from(self.board.in_flight());
         let ssthresh = i64::from(self.congestion.ssthresh);
-        self.loss.prr_delivered += delivered;
-        let (prr_delivered, prr_out) = (i64::from(self.loss.prr_delivered), i64::from(self.loss.prr_out));
+        self.loss.episode.prr_delivered += delivered;
+        let (prr_delivered, prr_out) =
+            (i64::from(self.loss.episode.prr_delivered), i64::from(self.loss.episode.prr_out));
         let room = ssthresh - in_flight;
         let mut count = if room < 0 {
-            let prior = i64::from(self.loss.prior_cwnd);
+            let prior = i64::from(self.loss.episode.prior_cwnd);
             (ssthresh * prr_delivered + prior - 1) / prior - prr_out
         } else {
             let owed = (prr_delivered - prr_out).max(i64::from(delivered));
             room.min(owed + i64::from(new && lost == 0))
         };
         // The first retransmission goes in any case.
-        count = count.max(i64::from(self.loss.prr_out == 0));
+        count = count.max(i64::from(self.loss.episode.prr_out == 0));
         self.congestion.cwnd = u32::try_from(in_flight + count).unwrap_or(0);
     }
 
@@ -445,7 +472,7 @@ impl Tcb {
 
     /// The ACK answers the original, not the retransmission (RFC 3522, Linux `tcp_packet_delayed`).
     fn was_delayed(&self) -> bool {
-        match (self.timestamps, self.last_echo, self.loss.resent_since) {
+        match (self.timestamps, self.last_echo, self.loss.episode.resent_since) {
             (_, _, None) => true,
             (true, Some(echo), Some(since)) => echo.lt(Seq(self.tsval(since))),
             _ => false,
@@ -454,30 +481,31 @@ impl Tcb {
 
     fn may_undo(&self) -> bool {
         self.params.sysctl.tcp_undo
-            && self.loss.undo.is_some()
-            && (self.loss.undo_resent == Some(0) || self.was_delayed())
+            && self.loss.episode.undo.is_some()
+            && (self.loss.episode.undo_resent == Some(0) || self.was_delayed())
     }
 
     fn undo_reduction(&mut self, unmark: bool) {
         if unmark {
             self.board.unmark_lost();
         }
-        if self.loss.prior_ssthresh > 0 {
-            self.congestion.cwnd = self.congestion.cwnd.max(self.loss.prior_cwnd);
-            if self.loss.prior_ssthresh > self.congestion.ssthresh {
-                self.congestion.ssthresh = self.loss.prior_ssthresh;
+        if self.loss.episode.prior_ssthresh > 0 {
+            self.congestion.cwnd = self.congestion.cwnd.max(self.loss.episode.prior_cwnd);
+            if self.loss.episode.prior_ssthresh > self.congestion.ssthresh {
+                self.congestion.ssthresh = self.loss.episode.prior_ssthresh;
                 self.ecn.withdraw_reduced();
             }
         }
-        self.loss.undo = None;
+        self.loss.episode.undo = None;
         self.loss.rack.advanced = true;
     }
 
     fn try_undo_by_dsack(&mut self, _now: Instant) -> bool {
-        let undo =
-            self.params.sysctl.tcp_undo && self.loss.undo.is_some() && self.loss.undo_resent == Some(0);
+        let undo = self.params.sysctl.tcp_undo
+            && self.loss.episode.undo.is_some()
+            && self.loss.episode.undo_resent == Some(0);
         if undo {
-            self.loss.rack.persist_more();
+            self.loss.episode.late.persist_more();
             self.undo_reduction(false);
         }
         undo
@@ -492,7 +520,7 @@ impl Tcb {
             return true;
         }
         self.set_phase(Phase::Open);
-        self.loss.rack.persist_less();
+        self.loss.episode.late.persist_less();
         false
     }
 
@@ -500,7 +528,7 @@ impl Tcb {
     fn must_stay(&mut self) -> bool {
         if self.snd_una == self.loss.high_seq && !self.sack_ok {
             if !self.board.any_resent() {
-                self.loss.resent_since = None;
+                self.loss.forget_resent_since();
             }
             return true;
         }
@@ -508,7 +536,7 @@ impl Tcb {
     }
 
     fn try_undo_partial(&mut self, _now: Instant, prior_una: Seq, _ack: &Ack, do_lost: &mut bool) -> bool {
-        if self.params.sysctl.tcp_undo && self.loss.undo.is_some() && self.was_delayed() {
+        if self.params.sysctl.tcp_undo && self.loss.episode.undo.is_some() && self.was_delayed() {
             // The hole was filled by a segment that came late, not by the retransmission.
             let highest = self.board.highest_sack(self.snd_una);
             if prior_una.lt(highest) {
@@ -518,7 +546,7 @@ impl Tcb {
                 return true;
             }
             if !self.board.any_resent() {
-                self.loss.resent_since = None;
+                self.loss.forget_resent_since();
             }
             self.undo_reduction(true);
             self.try_keep_open();
@@ -533,7 +561,7 @@ impl Tcb {
             return false;
         }
         self.undo_reduction(true);
-        self.timeouts = 0;
+        self.rare.timeouts = 0;
         if self.must_stay() {
             return true;
         }
@@ -549,14 +577,14 @@ impl Tcb {
         if ack.new && self.try_undo_loss(false) {
             return Resend::Nothing;
         }
-        if self.loss.frto {
+        if self.loss.episode.frto {
             // Step 3.b: what was never sent again has arrived: the time-out was wrong.
             if ack.original_acked && self.try_undo_loss(true) {
                 return Resend::Nothing;
             }
             if self.snd_nxt.gt(self.loss.high_seq) {
                 if ack.data_sacked || duplicates > 0 {
-                    self.loss.frto = false;
+                    self.loss.episode.frto = false;
                 }
             } else if ack.new && !recovered {
                 self.loss.high_seq = self.snd_nxt;
@@ -564,7 +592,7 @@ impl Tcb {
                 if self.has_unsent() && (self.snd_una + self.snd_wnd).gt(self.snd_nxt) {
                     return Resend::New;
                 }
-                self.loss.frto = false;
+                self.loss.episode.frto = false;
             }
         }
         if recovered {
@@ -597,13 +625,13 @@ impl Tcb {
             }
             self.mark_lost(index);
         }
-        let again = self.timeouts > 0;
+        let again = self.rare.timeouts > 0;
         if self.loss.phase <= Phase::Disorder
             || !self.loss.high_seq.gt(self.snd_una)
             || self.loss.phase == Phase::Loss && !again
         {
-            self.loss.prior_ssthresh = self.congestion.current_ssthresh(self.loss.reducing());
-            self.loss.prior_cwnd = self.congestion.cwnd;
+            self.loss.episode.prior_ssthresh = self.congestion.current_ssthresh(self.loss.reducing());
+            self.loss.episode.prior_cwnd = self.congestion.cwnd;
             let rfc = (self.params.profile == Profile::Rfc).then(|| self.board.out());
             self.congestion.reduce(rfc);
             self.arm_undo();
@@ -615,10 +643,10 @@ impl Tcb {
         }
         self.set_phase(Phase::Loss);
         self.loss.high_seq = self.snd_nxt;
-        self.loss.tlp_high = None;
+        self.loss.episode.tlp_high = None;
         self.ecn.queue_reduced();
-        self.loss.frto = self.params.sysctl.tcp_frto && (from_open || again);
-        self.dup_acks = 0;
+        self.loss.episode.frto = self.params.sysctl.tcp_frto && (from_open || again);
+        self.rare.dup_acks = 0;
     }
 
     /// RFC 1191: packets of more than `mtu` octets do not get through. What was too long is cut and sent again (Linux
@@ -631,11 +659,12 @@ impl Tcb {
             return;
         }
         self.params.path_mtu = mtu;
-        if self.board.cut(self.mss()) {
+        let size = self.mss();
+        if !self.board.list.is_empty() && self.board.cut(size) {
             if self.loss.phase != Phase::Loss {
                 self.loss.high_seq = self.snd_nxt;
-                self.loss.prior_ssthresh = 0;
-                self.loss.undo = None;
+                self.loss.episode.prior_ssthresh = 0;
+                self.loss.episode.undo = None;
                 self.congestion.ssthresh = self.congestion.current_ssthresh(false);
                 self.set_phase(Phase::Loss);
             }
@@ -655,7 +684,7 @@ impl Tcb {
             if self.snd_nxt.gt(self.loss.high_seq) {
                 return;
             }
-            self.loss.frto = false;
+            self.loss.episode.frto = false;
         }
         self.retransmit_lost(now);
     }
@@ -695,8 +724,8 @@ impl Tcb {
             segment.resent = true;
             self.board.resent += 1;
         }
-        self.loss.resent_since.get_or_insert(now);
-        *self.loss.undo_resent.get_or_insert(0) += 1;
+        self.loss.episode.resent_since.get_or_insert(now);
+        *self.loss.episode.undo_resent.get_or_insert(0) += 1;
         true
     }
 
@@ -715,8 +744,8 @@ impl Tcb {
         segment.transmissions += 1;
         segment.at = now;
         let segment: Sent = segment.clone();
-        self.retransmissions += 1;
-        self.bytes_resent += u64::from(segment.len);
+        self.rare.retransmissions += 1;
+        self.rare.bytes_resent += u64::from(segment.len);
         self.notes.push(Note::Retransmitted {
             seq: segment.seq,
             len: segment.len,

@@ -29,7 +29,8 @@ pub(crate) struct Rtt {
     round_end: Seq,
     /// Least round trip seen; `u32::MAX`: none yet.
     min_rtt: u32,
-    base: Duration,
+    /// The time-out without back-off.
+    base: u32,
     /// How often the timer doubled since the last valid measurement.
     pub(crate) backoff: u32,
 }
@@ -45,7 +46,7 @@ impl Rtt {
             rttvar4: 0,
             round_end: Seq(0),
             min_rtt: u32::MAX,
-            base: INITIAL_RTO,
+            base: micros(INITIAL_RTO),
             backoff: 0,
         }
     }
@@ -86,12 +87,12 @@ impl Rtt {
             self.measure_again(m, snd_una, snd_nxt);
         }
         let sum = Duration::from_micros(u64::from(self.srtt8 / 8) + u64::from(self.rttvar4));
-        self.base = match self.profile {
+        let base = match self.profile {
             // Linux puts its minimum under the variance: a 10 ms path has an RTO of 210 ms.
             Profile::Linux => sum,
             Profile::Rfc => sum.max(Duration::from_micros(u64::from(self.min))),
-        }
-        .min(MAX_RTO);
+        };
+        self.base = micros(base.min(MAX_RTO));
     }
 
     fn floor(&self) -> u32 {
@@ -123,13 +124,13 @@ impl Rtt {
 
     /// The time-out now, with back-off (RFC 6298 (5.5)).
     pub(crate) fn rto(&self) -> Duration {
-        (self.base * 2u32.saturating_pow(self.backoff.min(16))).min(MAX_RTO)
+        (Duration::from_micros(self.base.into()) * 2u32.saturating_pow(self.backoff.min(16))).min(MAX_RTO)
     }
 
     /// RFC 6298 (5.7): the SYN was lost, nothing is known; data starts from 3 s. Linux keeps its 1 s.
     pub(crate) fn after_lost_syn(&mut self) {
         if self.srtt8 == 0 && self.profile == Profile::Rfc {
-            self.base = Duration::from_secs(3);
+            self.base = micros(Duration::from_secs(3));
         }
     }
 }

@@ -7,6 +7,7 @@ use super::Tcb;
 use super::ack::Ack;
 use super::segment::Segment;
 use super::seq::Seq;
+use crate::spare::AtRest;
 use crate::time::Instant;
 
 /// One segment in flight. Its bounds stay as they were first sent, as in Linux.
@@ -62,6 +63,15 @@ pub(super) struct Scoreboard {
     pub(super) resent: u32,
     /// Right edge of the highest SACKed segment.
     highest_sack: Option<Seq>,
+}
+
+impl AtRest for Scoreboard {
+    const AT_REST: &'static Scoreboard =
+        &Scoreboard { list: VecDeque::new(), sacked: 0, lost: 0, resent: 0, highest_sack: None };
+
+    fn is_at_rest(&self) -> bool {
+        self.list.is_empty() && self.sacked == 0
+    }
 }
 
 impl Scoreboard {
@@ -197,7 +207,9 @@ impl Tcb {
     fn mark_block(&mut self, now: Instant, (left, right): (Seq, Seq), duplicate: bool, ack: &mut Ack) {
         let first = self.board.list.partition_point(|s| s.seq.lt(left));
         let mut index = first;
-        while let Some(segment) = self.board.list.get_mut(index) {
+        while index < self.board.list.len() {
+            let board = &mut *self.board;
+            let Some(segment) = board.list.get_mut(index) else { break };
             if segment.end().gt(right) {
                 break;
             }
@@ -212,13 +224,13 @@ impl Tcb {
             if !segment.sacked {
                 if in_flight_again && segment.lost {
                     (segment.lost, segment.resent) = (false, false);
-                    self.board.lost -= 1;
-                    self.board.resent -= 1;
+                    board.lost -= 1;
+                    board.resent -= 1;
                 } else if !in_flight_again {
                     if !was_resent {
                         // It was in a hole, and came late: reordering, not loss.
-                        let highest = self.board.highest_sack.unwrap_or(self.snd_una);
-                        if self.board.sacked > 0 && seq.lt(highest) {
+                        let highest = board.highest_sack.unwrap_or(self.snd_una);
+                        if board.sacked > 0 && seq.lt(highest) {
                             ack.reordered = ack.reordered.min(seq);
                         }
                         ack.original_acked |= end.le(self.loss.high_seq);
@@ -227,15 +239,15 @@ impl Tcb {
                     }
                     if segment.lost {
                         segment.lost = false;
-                        self.board.lost -= 1;
+                        board.lost -= 1;
                     }
                 }
                 segment.sacked = true;
-                self.board.sacked += 1;
+                board.sacked += 1;
                 ack.delivered += 1;
                 ack.data_sacked = true;
-                let highest = self.board.highest_sack.filter(|_| self.board.sacked > 1);
-                self.board.highest_sack = Some(highest.map_or(end, |highest| highest.max(end)));
+                let highest = board.highest_sack.filter(|_| board.sacked > 1);
+                board.highest_sack = Some(highest.map_or(end, |highest| highest.max(end)));
                 self.rack_advance(now, was_resent, end, at);
             }
             if duplicate && let Some(segment) = self.board.list.get_mut(index).filter(|s| s.resent) {
@@ -253,15 +265,15 @@ impl Tcb {
             return false;
         }
         let segments = octets.div_ceil(self.mss());
-        self.loss.dsacks += segments;
-        if u64::from(self.loss.dsacks) > self.retransmissions {
+        self.loss.episode.dsacks += segments;
+        if u64::from(self.loss.episode.dsacks) > self.rare.retransmissions {
             // More duplicates than retransmissions: the network copies.
             return false;
         }
-        if self.loss.tlp_high == Some(right) {
+        if self.loss.episode.tlp_high == Some(right) {
             ack.dsack_of_probe = true;
         } else {
-            self.loss.rack.dsack_seen = true;
+            self.loss.episode.late.dsack_seen = true;
         }
         ack.dsack = true;
         ack.delivered += segments;

@@ -41,18 +41,18 @@ impl Tcb {
             rtx(RtxTimer::Rto),
             rtx(RtxTimer::Probe),
             rtx(RtxTimer::Reordering),
-            self.persist_timer,
+            self.rare.persist_timer,
             self.ack_timer,
-            self.keep_timer,
-            self.wait_timer.filter(|_| time_wait),
-            self.wait_timer.filter(|_| !time_wait),
+            self.rare.keep_timer,
+            self.rare.wait_timer.filter(|_| time_wait),
+            self.rare.wait_timer.filter(|_| !time_wait),
         ]
     }
 
     /// The earliest timer.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let rtx = self.rtx_timer.map(|(_, at)| at);
-        [rtx, self.persist_timer, self.ack_timer, self.keep_timer, self.wait_timer]
+        [rtx, self.rare.persist_timer, self.ack_timer, self.rare.keep_timer, self.rare.wait_timer]
             .into_iter()
             .flatten()
             .min()
@@ -60,14 +60,16 @@ impl Tcb {
 
     /// Runs what is due.
     pub(crate) fn on_timers(&mut self, now: Instant) {
-        if due(&mut self.wait_timer, now) {
+        if is_due(self.rare.wait_timer, now) {
+            self.rare.wait_timer = None;
             let kind =
                 if self.state == TcpState::TimeWait { TimerKind::TimeWait } else { TimerKind::FinWait2 };
             self.notes.push(Note::Timer(kind));
             self.close();
             return;
         }
-        if due(&mut self.ack_timer, now) {
+        if is_due(self.ack_timer, now) {
+            self.ack_timer = None;
             self.notes.push(Note::Timer(TimerKind::DelayedAck));
             self.on_ack_timer();
         }
@@ -82,10 +84,12 @@ impl Tcb {
                 }
             }
         }
-        if due(&mut self.persist_timer, now) {
+        if is_due(self.rare.persist_timer, now) {
+            self.rare.persist_timer = None;
             self.on_persist_timer(now);
         }
-        if due(&mut self.keep_timer, now) {
+        if is_due(self.rare.keep_timer, now) {
+            self.rare.keep_timer = None;
             self.on_keepalive_timer(now);
         }
         if self.state != TcpState::Closed {
@@ -95,10 +99,10 @@ impl Tcb {
 
     pub(super) fn stop_timers(&mut self) {
         self.rtx_timer = None;
-        self.persist_timer = None;
         self.ack_timer = None;
-        self.keep_timer = None;
-        self.wait_timer = None;
+        self.rare.persist_timer = None;
+        self.rare.keep_timer = None;
+        self.rare.wait_timer = None;
         self.acks.now = false;
     }
 
@@ -143,7 +147,7 @@ impl Tcb {
     /// RFC 6298 (5.1) and the persist timer of RFC 9293 3.8.6.1: never both.
     pub(super) fn set_send_timers(&mut self, now: Instant) {
         if !self.board.list.is_empty() {
-            self.persist_timer = None;
+            self.stop_persist_timer();
             if self.rtx_timer.is_none() {
                 self.set_rtx_timer(now, self.rtt.rto());
             }
@@ -151,11 +155,17 @@ impl Tcb {
         }
         self.rtx_timer = None;
         if self.has_unsent() && self.synchronized() && self.state != TcpState::TimeWait {
-            if self.persist_timer.is_none() {
-                self.persist_timer = Some(now + self.rtt.rto());
+            if self.rare.persist_timer.is_none() {
+                self.rare.persist_timer = Some(now + self.rtt.rto());
             }
         } else {
-            self.persist_timer = None;
+            self.stop_persist_timer();
+        }
+    }
+
+    pub(super) fn stop_persist_timer(&mut self) {
+        if self.rare.persist_timer.is_some() {
+            self.rare.persist_timer = None;
         }
     }
 
@@ -183,20 +193,20 @@ impl Tcb {
     fn has_timed_out(&self, now: Instant) -> bool {
         let limit = self.params.settings.user_timeout;
         if !self.synchronized() {
-            return self.timeouts >= self.retries();
+            return self.rare.timeouts >= self.retries();
         }
         if !limit.is_zero() {
-            return self.timeouts > 0 && self.stalled_since.is_some_and(|since| now - since >= limit);
+            return self.rare.timeouts > 0 && self.stalled_since.is_some_and(|since| now - since >= limit);
         }
         if self.params.profile == Profile::Rfc {
-            return self.timeouts >= self.retries();
+            return self.rare.timeouts >= self.retries();
         }
         let retries = self.retries();
         let base = Duration::from_millis(200);
         let doubling = (MAX_RTO.as_millis() / base.as_millis()).ilog2();
         let mut model = base * ((2u32 << retries.min(doubling)) - 1);
         model += MAX_RTO * retries.saturating_sub(doubling);
-        self.timeouts > 0 && self.loss.resent_since.is_some_and(|since| now - since >= model)
+        self.rare.timeouts > 0 && self.loss.episode.resent_since.is_some_and(|since| now - since >= model)
     }
 
     /// RFC 6298 (5.4) to (5.7), Linux `tcp_retransmit_timer`.
@@ -209,22 +219,22 @@ impl Tcb {
         let closed = self.snd_wnd == 0 && self.synchronized() && !self.orphan;
         let silent = now - self.heard_at > 2 * MAX_RTO;
         if closed && silent && self.has_timed_out(now) || !closed && self.has_timed_out(now) {
-            return self.fail(Fail::TimedOut { transmissions: self.timeouts + 1 });
+            return self.fail(Fail::TimedOut { transmissions: self.rare.timeouts + 1 });
         }
         if self.synchronized() {
             self.on_timeout_for_recovery(now);
         }
-        self.timeouts += 1;
-        self.total_timeouts += 1;
+        self.rare.timeouts += 1;
+        self.rare.total_timeouts += 1;
         if self.synchronized() {
             if !self.resend(now, 0) {
                 self.resend_uncounted(now, 0);
             }
-        } else if !self.deferred || self.timeouts >= self.defer_retries() {
+        } else if !self.rare.deferred || self.rare.timeouts >= self.defer_retries() {
             self.resend_uncounted(now, 0);
         }
-        let linear =
-            self.state == TcpState::SynSent && self.timeouts <= self.params.sysctl.tcp_syn_linear_timeouts;
+        let linear = self.state == TcpState::SynSent
+            && self.rare.timeouts <= self.params.sysctl.tcp_syn_linear_timeouts;
         if !linear {
             self.rtt.backoff += 1;
         }
@@ -244,9 +254,9 @@ impl Tcb {
         let sysctl = &self.params.sysctl;
         let most = if self.orphan { sysctl.tcp_orphan_retries } else { sysctl.tcp_retries2 };
         let limit = self.params.settings.user_timeout;
-        let too_long = !limit.is_zero() && self.probing_since.is_some_and(|since| now - since >= limit);
-        if self.probes > most || too_long {
-            return self.fail(Fail::TimedOut { transmissions: self.probes });
+        let too_long = !limit.is_zero() && self.rare.probing_since.is_some_and(|since| now - since >= limit);
+        if self.rare.probes > most || too_long {
+            return self.fail(Fail::TimedOut { transmissions: self.rare.probes });
         }
         let room = (self.snd_una + self.snd_wnd).since(self.snd_nxt);
         let unsent = self.queue_end().since(self.snd_nxt);
@@ -258,14 +268,14 @@ impl Tcb {
             }
         }
         self.send_probe(now);
-        self.probes += 1;
-        self.probing_since.get_or_insert(now);
+        self.rare.probes += 1;
+        self.rare.probing_since.get_or_insert(now);
         self.rtt.backoff += 1;
         let mut at = now + self.rtt.rto();
-        if let Some(since) = self.probing_since.filter(|_| !limit.is_zero()) {
+        if let Some(since) = self.rare.probing_since.filter(|_| !limit.is_zero()) {
             at = at.min(since + limit).max(now + Duration::from_micros(1));
         }
-        self.persist_timer = Some(at);
+        self.rare.persist_timer = Some(at);
     }
 
     /// Linux's window probe: an old sequence number and no data, which must be answered.
@@ -283,36 +293,36 @@ impl Tcb {
             (self.params.keep_idle(), self.params.keep_interval(), self.params.keep_count());
         let quiet_until = self.heard_at + idle;
         if !self.board.list.is_empty() || self.has_unsent() {
-            self.keep_timer = Some(now + idle);
+            self.rare.keep_timer = Some(now + idle);
             return;
         }
         if quiet_until > now {
-            self.keep_timer = Some(quiet_until);
+            self.rare.keep_timer = Some(quiet_until);
             return;
         }
         self.notes.push(Note::Timer(TimerKind::KeepAlive));
         let limit = self.params.settings.user_timeout;
         let over = if limit.is_zero() {
-            self.probes >= count
+            self.rare.probes >= count
         } else {
             // RFC 5482: the user time-out overrides the count of probes.
-            now - self.heard_at >= limit && self.probes > 0
+            now - self.heard_at >= limit && self.rare.probes > 0
         };
         if over {
             let flags = Flags { rst: true, ack: true, ..Flags::default() };
             self.push_segment(now, self.snd_nxt, flags, Payload::default());
-            return self.fail(Fail::TimedOut { transmissions: self.probes });
+            return self.fail(Fail::TimedOut { transmissions: self.rare.probes });
         }
-        self.probes += 1;
+        self.rare.probes += 1;
         self.send_probe(now);
-        self.keep_timer = Some(now + interval);
+        self.rare.keep_timer = Some(now + interval);
     }
 
     /// FIN-WAIT-2 of an orphan: for so long the peer may still finish (`TCP_LINGER2`).
     /// `answered`: the segment that acknowledged our FIN just now.
     pub(super) fn wait_in_fin_wait_2(&mut self, now: Instant, answered: Option<&Segment>) {
         match (self.params.fin_timeout(), answered) {
-            (Some(time), _) => self.wait_timer = Some(now + time),
+            (Some(time), _) => self.rare.wait_timer = Some(now + time),
             (None, None) => self.abort(now),
             (None, Some(segment)) => {
                 self.refuse(segment);
@@ -322,11 +332,6 @@ impl Tcb {
     }
 }
 
-/// Stops the timer if it is due.
-fn due(timer: &mut Option<Instant>, now: Instant) -> bool {
-    let is_due = timer.is_some_and(|at| at <= now);
-    if is_due {
-        *timer = None;
-    }
-    is_due
+fn is_due(timer: Option<Instant>, now: Instant) -> bool {
+    timer.is_some_and(|at| at <= now)
 }

@@ -16,7 +16,7 @@ pub(crate) enum Octet {
 }
 
 /// Where the peer's urgent octet stands.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Mark {
     seq: Seq,
     octet: Octet,
@@ -41,12 +41,12 @@ pub(crate) enum OutOfBand {
 impl Tcb {
     /// The program said that what it has written ends in an urgent octet.
     pub(crate) fn mark_urgent(&mut self) {
-        self.snd_up = Some(self.queue_end());
+        self.rare.snd_up = Some(self.queue_end());
     }
 
     /// The urgent pointer of a segment that begins at `seq`, in Linux's way: it points behind the urgent octet.
     pub(super) fn urgent_pointer(&self, seq: Seq) -> Option<u16> {
-        let up = self.snd_up.filter(|up| seq.lt(*up))?;
+        let up = self.rare.snd_up.filter(|up| seq.lt(*up))?;
         Some(u16::try_from(up - seq).unwrap_or(u16::MAX))
     }
 
@@ -64,28 +64,28 @@ impl Tcb {
             let back = u32::from(segment.urgent > 0 && !self.params.sysctl.tcp_stdurg);
             let at = segment.seq + u32::from(segment.urgent) - back;
             let read = self.read_seq();
-            let newer = self.urgent.is_none_or(|mark| at.gt(mark.seq));
+            let newer = self.rare.urgent.is_none_or(|mark| at.gt(mark.seq));
             if !read.gt(at) && !at.lt(self.rcv_nxt) && newer {
-                self.urgent = Some(Mark { seq: at, octet: Octet::Announced });
+                self.rare.urgent = Some(Mark { seq: at, octet: Octet::Announced });
                 self.notes.push(Note::Urgent);
             }
         }
-        if let Some(Mark { seq, octet: octet @ Octet::Announced }) = &mut self.urgent
+        if let Some(Mark { seq, octet: Octet::Announced }) = self.rare.urgent
             && seq.ge(segment.seq)
-            && let Some(found) = segment.payload.octet((*seq - segment.seq) as usize)
+            && let Some(found) = segment.payload.octet((seq - segment.seq) as usize)
         {
-            *octet = Octet::Here(found);
+            self.rare.urgent = Some(Mark { seq, octet: Octet::Here(found) });
         }
     }
 
     /// `POLLPRI`: an urgent octet is here.
     pub(crate) fn has_urgent(&self) -> bool {
-        matches!(self.urgent, Some(Mark { octet: Octet::Here(_), .. }))
+        matches!(self.rare.urgent, Some(Mark { octet: Octet::Here(_), .. }))
     }
 
     /// `SIOCATMARK`: the next octet to read is the urgent one, or would be.
     pub(crate) fn at_mark(&self) -> bool {
-        self.urgent.is_some_and(|mark| mark.seq == self.read_seq())
+        self.rare.urgent.is_some_and(|mark| mark.seq == self.read_seq())
     }
 
     /// recv(2) with `MSG_OOB`.
@@ -93,13 +93,12 @@ impl Tcb {
         if self.params.settings.urgent_inline {
             return OutOfBand::None;
         }
-        match &mut self.urgent {
+        match self.rare.urgent {
             None | Some(Mark { octet: Octet::Read, .. }) => OutOfBand::None,
             Some(Mark { octet: Octet::Announced, .. }) => OutOfBand::NotYet,
-            Some(Mark { octet, .. }) => {
-                let Octet::Here(found) = *octet else { return OutOfBand::NotYet };
+            Some(Mark { seq, octet: Octet::Here(found) }) => {
                 if !peek {
-                    *octet = Octet::Read;
+                    self.rare.urgent = Some(Mark { seq, octet: Octet::Read });
                 }
                 OutOfBand::Octet(found)
             }
@@ -109,7 +108,7 @@ impl Tcb {
     /// How many octets an ordinary read may take at once: it stops before the mark. `Some(0)` cannot be, as the urgent
     /// octet itself is taken out by [`Tcb::skip_urgent`] first.
     pub(super) fn octets_before_mark(&self, len: usize) -> usize {
-        match self.urgent {
+        match self.rare.urgent {
             Some(mark) if mark.seq.gt(self.read_seq()) => len.min((mark.seq - self.read_seq()) as usize),
             _ => len,
         }
@@ -117,13 +116,13 @@ impl Tcb {
 
     /// The urgent octet is next in the stream: it is left out, unless `SO_OOBINLINE` is set. Past it, it is forgotten.
     pub(super) fn skip_urgent(&mut self) {
-        let Some(mark) = self.urgent else { return };
+        let Some(mark) = self.rare.urgent else { return };
         let inline = self.params.settings.urgent_inline;
         if mark.seq == self.read_seq() && !self.recv_queue.is_empty() && !inline {
             self.recv_queue.take(1);
         }
         if self.read_seq().gt(mark.seq) {
-            self.urgent = None;
+            self.rare.urgent = None;
         }
     }
 

@@ -5,6 +5,7 @@
 
 use core::time::Duration;
 
+use crate::spare::AtRest;
 use crate::tcp::seq::Seq;
 use crate::time::Instant;
 
@@ -25,9 +26,8 @@ const MIN_SAMPLES: u32 = 8;
 const ACK_GAP: u64 = 2_000;
 
 /// CUBIC's state. Times in microseconds where not said otherwise.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Cubic {
-    hystart: bool,
     /// ACKs for each segment of growth, as of the last update.
     count: u32,
     /// The window at the last loss.
@@ -54,14 +54,35 @@ pub(crate) struct Cubic {
     samples: u32,
 }
 
-impl Cubic {
-    pub(super) fn new(hystart: bool) -> Cubic {
-        Cubic { hystart, ..Cubic::default() }
-    }
+/// Before the first measurement, and after a time-out: then all is forgotten.
+impl AtRest for Cubic {
+    const AT_REST: &'static Cubic = &Cubic {
+        count: 0,
+        w_max: 0,
+        last: None,
+        origin: 0,
+        epoch: None,
+        k: 0,
+        delay_min: 0,
+        reno: 0,
+        reno_acks: 0,
+        found: false,
+        round_start: None,
+        last_ack: Instant::ZERO,
+        round_end: Seq(0),
+        round_delay: 0,
+        samples: 0,
+    };
 
-    /// After a time-out all is forgotten.
-    pub(super) fn reset(&mut self) {
-        *self = Cubic::new(self.hystart);
+    fn is_at_rest(&self) -> bool {
+        self == Cubic::AT_REST
+    }
+}
+
+impl Cubic {
+    /// The curve has begun.
+    pub(super) fn has_begun(&self) -> bool {
+        self.epoch.is_some()
     }
 
     /// RFC 9438 4.6 and 4.7 (fast convergence: a flow that loses before its last peak gives way to others).
@@ -126,7 +147,8 @@ impl Cubic {
         }
     }
 
-    /// One delay was measured. True: the queue grows, slow start has to end (HyStart, Linux `hystart_update`).
+    /// One delay was measured. `slow_start`: HyStart may end it. True: it has to end, as the queue grows (Linux
+    /// `hystart_update`).
     pub(super) fn on_round_trip(
         &mut self,
         now: Instant,
@@ -143,7 +165,7 @@ impl Cubic {
         if self.delay_min == 0 || self.delay_min > delay {
             self.delay_min = delay;
         }
-        if self.found || !slow_start || !self.hystart {
+        if self.found || !slow_start {
             return false;
         }
         if self.round_start.is_none() || snd_una.gt(self.round_end) {
@@ -209,7 +231,7 @@ mod tests {
     /// RFC 9438 4.2: `W(t) = C (t - K)^3 + W_max`, with `K = cbrt((W_max - cwnd) / C)`, in seconds and segments.
     #[test]
     fn the_window_follows_the_curve() {
-        let mut cubic = Cubic::new(false);
+        let mut cubic = Cubic::AT_REST.clone();
         assert_eq!(cubic.ssthresh(1000), 700);
         let (mut cwnd, mut credit) = (700u32, 0);
         let k = (300.0f64 / 0.4).cbrt();
@@ -238,7 +260,7 @@ mod tests {
 
     #[test]
     fn a_second_loss_below_the_peak_gives_way() {
-        let mut cubic = Cubic::new(false);
+        let mut cubic = Cubic::AT_REST.clone();
         cubic.ssthresh(1000);
         cubic.ssthresh(800);
         assert_eq!(cubic.w_max, 800 * 1741 / 2048);
@@ -246,7 +268,7 @@ mod tests {
 
     #[test]
     fn hystart_ends_slow_start_when_the_delay_grows() {
-        let mut cubic = Cubic::new(true);
+        let mut cubic = Cubic::AT_REST.clone();
         let mut found = false;
         for n in 0..40u32 {
             let (now, delay) = (Instant::from_nanos(u64::from(n) * 5_000_000), 20 + u64::from(n / 10) * 5);

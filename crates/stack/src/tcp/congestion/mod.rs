@@ -9,6 +9,7 @@ use cubic::Cubic;
 
 use super::params::Params;
 use super::seq::Seq;
+use crate::spare::Spare;
 use crate::sysctl::CongestionControl;
 use crate::time::Instant;
 
@@ -30,7 +31,8 @@ pub(crate) struct Congestion {
 #[derive(Clone, Debug)]
 enum Algorithm {
     Reno,
-    Cubic(Box<Cubic>),
+    /// With or without HyStart.
+    Cubic(Spare<Cubic>, bool),
 }
 
 /// How much of the window is in use (Linux `tcp_cwnd_validate`, RFC 7661 in spirit).
@@ -64,14 +66,14 @@ impl Congestion {
     pub(crate) fn choose(&mut self, algorithm: CongestionControl, hystart: bool) {
         self.algorithm = match algorithm {
             CongestionControl::Reno => Algorithm::Reno,
-            CongestionControl::Cubic => Algorithm::Cubic(Box::new(Cubic::new(hystart))),
+            CongestionControl::Cubic => Algorithm::Cubic(Spare::default(), hystart),
         };
     }
 
     pub(crate) fn name(&self) -> &'static str {
         match self.algorithm {
             Algorithm::Reno => CongestionControl::Reno.name(),
-            Algorithm::Cubic(_) => CongestionControl::Cubic.name(),
+            Algorithm::Cubic(..) => CongestionControl::Cubic.name(),
         }
     }
 
@@ -95,7 +97,7 @@ impl Congestion {
         }
         let per_segment = match &mut self.algorithm {
             Algorithm::Reno => self.cwnd,
-            Algorithm::Cubic(cubic) => cubic.update(now, self.cwnd, acked),
+            Algorithm::Cubic(cubic, _) => cubic.update(now, self.cwnd, acked),
         };
         // RFC 5681 3.1: one segment for each window acknowledged; CUBIC says for how many.
         if self.acked >= per_segment {
@@ -113,8 +115,8 @@ impl Congestion {
     /// A round trip was measured (CUBIC's HyStart).
     pub(super) fn on_round_trip(&mut self, now: Instant, rtt: Duration, snd_una: Seq, snd_nxt: Seq) {
         let slow_start = self.in_slow_start();
-        if let Algorithm::Cubic(cubic) = &mut self.algorithm
-            && cubic.on_round_trip(now, rtt, self.cwnd, slow_start, (snd_una, snd_nxt))
+        if let Algorithm::Cubic(cubic, hystart) = &mut self.algorithm
+            && cubic.on_round_trip(now, rtt, self.cwnd, slow_start && *hystart, (snd_una, snd_nxt))
         {
             self.ssthresh = self.cwnd;
         }
@@ -126,7 +128,7 @@ impl Congestion {
         self.acked = 0;
         self.ssthresh = match &mut self.algorithm {
             Algorithm::Reno => in_flight.unwrap_or(self.cwnd) / 2,
-            Algorithm::Cubic(cubic) => cubic.ssthresh(self.cwnd),
+            Algorithm::Cubic(cubic, _) => cubic.ssthresh(self.cwnd),
         }
         .max(2);
     }
@@ -134,8 +136,8 @@ impl Congestion {
     /// The retransmission timer ran out.
     pub(super) fn on_timeout(&mut self) {
         self.acked = 0;
-        if let Algorithm::Cubic(cubic) = &mut self.algorithm {
-            cubic.reset();
+        if let Algorithm::Cubic(cubic, _) = &mut self.algorithm {
+            *cubic = Spare::default();
         }
     }
 
@@ -146,7 +148,9 @@ impl Congestion {
 
     /// Sending starts after nothing was in flight (Linux `CA_EVENT_TX_START`).
     pub(super) fn on_start(&mut self, now: Instant, last_sent: Option<Instant>) {
-        if let (Algorithm::Cubic(cubic), Some(at)) = (&mut self.algorithm, last_sent) {
+        if let (Algorithm::Cubic(cubic, _), Some(at)) = (&mut self.algorithm, last_sent)
+            && cubic.has_begun()
+        {
             cubic.skip(now, now - at);
         }
     }
