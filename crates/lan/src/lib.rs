@@ -12,7 +12,9 @@
 //! room's clock. The whole protocol is written down in `docs/lan.md`.
 
 pub mod client;
+pub mod close;
 pub mod message;
+pub mod names;
 pub mod slice;
 
 pub use client::{Client, ClientEvent, Outgoing, Phase};
@@ -20,6 +22,7 @@ pub use message::{
     HostReport, LeftReason, LimitKind, Limits, MemberId, MemberInfo, PortReport, Proto, StreamReport,
     ToMember, ToRelay, Traffic,
 };
+pub use names::{host_names, label};
 pub use slice::{Slice, SlotError};
 
 /// What this implementation speaks.

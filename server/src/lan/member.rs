@@ -88,7 +88,8 @@ async fn read(
         let message = tokio::select! {
             message = timeout(idle, source.next()) => message,
             () = queue.end.cancelled() => {
-                return (LeftReason::Lost, close_code::POLICY, queue.why().to_owned());
+                let (code, why) = queue.why();
+                return (LeftReason::Lost, code, why.to_owned());
             }
             () = shared.stop.cancelled() => {
                 return (LeftReason::Lost, close_code::AWAY, "the relay is being stopped".to_owned());
@@ -176,7 +177,7 @@ async fn write(
             Ok(Ok(true)) => {}
             Ok(Ok(false) | Err(_)) => break,
             Err(_) => {
-                queue.end("the member takes nothing");
+                queue.end(close_code::POLICY, "the member takes nothing");
                 break;
             }
         }

@@ -26,7 +26,7 @@ use std::{
 use axum::extract::ws::Message;
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
-use socketlab_lan::{LeftReason, MemberId, ToRelay};
+use socketlab_lan::{LeftReason, MemberId, ToRelay, close};
 use tokio::{sync::mpsc, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
@@ -77,7 +77,7 @@ struct Queue {
     octets: Arc<AtomicUsize>,
     /// Cancelled to close the connection; the text says why.
     end: CancellationToken,
-    why: Arc<Mutex<&'static str>>,
+    why: Arc<Mutex<(u16, &'static str)>>,
 }
 
 /// The bus was asked for and cannot be used.
@@ -251,9 +251,9 @@ impl State {
                     queue.text(text);
                 }
             }
-            Effect::End { member, why } => {
+            Effect::End { member, code, why } => {
                 if let Some(queue) = self.queues.get(&member) {
-                    queue.end(why);
+                    queue.end(code, why);
                 }
             }
             Effect::BusFrame { frame, .. } => self.to_bus(|bus| Some(bus.frame(&frame))),
@@ -278,7 +278,7 @@ impl Queue {
             sender,
             octets: Arc::default(),
             end: CancellationToken::new(),
-            why: Arc::new(Mutex::new("")),
+            why: Arc::new(Mutex::new((close::REFUSED, ""))),
         };
         (queue, receiver)
     }
@@ -295,18 +295,18 @@ impl Queue {
 
     fn text(&self, text: String) {
         if self.octets.fetch_add(text.len(), Ordering::Relaxed) > MAX_QUEUED {
-            return self.end("the member takes nothing");
+            return self.end(close::REFUSED, "the member takes nothing");
         }
         // Its WebSocket may have ended.
         drop(self.sender.send(Message::Text(text.into())));
     }
 
-    fn end(&self, why: &'static str) {
-        *self.why.lock().unwrap_or_else(PoisonError::into_inner) = why;
+    fn end(&self, code: u16, why: &'static str) {
+        *self.why.lock().unwrap_or_else(PoisonError::into_inner) = (code, why);
         self.end.cancel();
     }
 
-    fn why(&self) -> &'static str {
+    fn why(&self) -> (u16, &'static str) {
         *self.why.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

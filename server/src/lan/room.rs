@@ -59,7 +59,7 @@ pub(super) enum Effect {
     /// A text message for a member of this relay.
     Text { to: MemberId, message: ToMember },
     /// The connection of a member of this relay is to be closed.
-    End { member: MemberId, why: &'static str },
+    End { member: MemberId, code: u16, why: &'static str },
     /// A frame for the other relays.
     BusFrame { from: MemberId, frame: Bytes },
     /// A message for the other relays.

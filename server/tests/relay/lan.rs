@@ -23,6 +23,8 @@ struct Member {
     client: Client,
     socket: WebSocketStream<TcpStream>,
     start: std::time::Instant,
+    /// The code of the close frame.
+    closed: Option<u16>,
 }
 
 impl Member {
@@ -34,7 +36,7 @@ impl Member {
         let key = format!("the key of {name:>20}");
         let client = Client::new(name, key, teacher.map(str::to_owned));
         let socket = relay.open(&format!("/lan/{room}")).await;
-        let mut member = Member { client, socket, start: std::time::Instant::now() };
+        let mut member = Member { client, socket, start: std::time::Instant::now(), closed: None };
         member.client.handle_open(member.start.elapsed());
         member.until("the welcome", |client, _| client.phase() == Phase::Joined).await;
         member
@@ -73,6 +75,7 @@ impl Member {
                     Some(Ok(Message::Text(text))) => {
                         self.client.handle_text(self.start.elapsed(), &text).unwrap()
                     }
+                    Some(Ok(Message::Close(frame))) => self.closed = frame.map(|frame| frame.code.into()),
                     Some(Ok(_)) => {}
                     Some(Err(_)) | None => self.client.handle_lost(self.start.elapsed()),
                 }
@@ -223,6 +226,7 @@ async fn a_teacher_sees_mutes_and_disconnects() {
     teacher.client.command(&ToRelay::Disconnect { member: id });
     teacher.until_roster(&["Teacher"]).await;
     bo.until("the end", |client, _| matches!(client.phase(), Phase::Waiting(_))).await;
+    assert_eq!(bo.closed, Some(socketlab_lan::close::THROWN_OUT));
 }
 
 #[tokio::test]

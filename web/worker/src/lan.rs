@@ -9,7 +9,7 @@ use bytes::Bytes;
 use socketlab_lab::RoomAddress;
 use socketlab_lan::{
     Client, ClientEvent, HostReport, LimitKind, MemberId, MemberInfo, Outgoing, Phase, PortReport, Proto,
-    Slice, StreamReport, ToRelay, Traffic,
+    Slice, StreamReport, ToRelay, Traffic, close, host_names, label,
 };
 use socketlab_protocol::{
     LanDeed, LanHost, LanJoin, LanMember, LanNotice, LanPhase, LanPort, LanStream, LanTraffic, LanView,
@@ -18,12 +18,6 @@ use socketlab_stack::{HostSnapshot, IpCidr, MacAddr, Pid, ProtocolKind, TcpState
 
 /// How often the others are told what changed on this lab's hosts. A choice: what a person can follow.
 const REPORT_EVERY: Duration = Duration::from_secs(1);
-
-/// RFC 6455 7.4.1: the relay ends the membership, and says why; coming back would end the same way.
-const POLICY: u16 = 1008;
-
-/// What the relay says when a teacher closes a connection (`server/src/lan/room/roster.rs`).
-const THROWN_OUT: &str = "a teacher closed the connection";
 
 /// What the shell has to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -140,8 +134,9 @@ impl Lan {
     /// The WebSocket was closed, with this code and reason, or could not be opened.
     pub fn handle_lost(&mut self, now: Duration, code: u16, reason: &str) {
         let Some(joined) = &mut self.joined else { return };
-        if code == POLICY {
-            let key = if reason == THROWN_OUT { "lan-thrown-out" } else { "lan-turned-away" };
+        // Coming back would end the same way.
+        if matches!(code, close::REFUSED | close::THROWN_OUT) {
+            let key = if code == close::THROWN_OUT { "lan-thrown-out" } else { "lan-turned-away" };
             let args = [("room", joined.room.clone()), ("reason", reason.to_owned())];
             self.say(key, args);
             return self.go();
@@ -246,7 +241,7 @@ impl Lan {
             ClientEvent::Roster => {
                 let me = joined.client.me().map(|me| me.id);
                 let others = joined.client.members().filter(|member| Some(member.id) != me);
-                let names = names(others);
+                let names = host_names(others);
                 self.jobs.push_back(LanJob::Names(names));
             }
             ClientEvent::Frame(frame) => self.jobs.push_back(LanJob::Frame(frame)),
@@ -359,46 +354,6 @@ fn addresses(slice: Slice) -> Vec<RoomAddress> {
         }
     };
     (1..=254).map(host).collect()
-}
-
-/// A member's name as a label of a host's name (RFC 1123 2.1): `Åsa Berg` is `asa-berg`.
-fn label(name: &str) -> String {
-    let mut label = String::new();
-    for c in name.to_lowercase().chars() {
-        match c {
-            'å' | 'ä' | 'à' | 'á' | 'â' | 'ã' => label.push('a'),
-            'ö' | 'ø' | 'ò' | 'ó' | 'ô' | 'õ' => label.push('o'),
-            'é' | 'è' | 'ê' | 'ë' => label.push('e'),
-            'ü' | 'ù' | 'ú' | 'û' => label.push('u'),
-            'í' | 'ì' | 'î' | 'ï' => label.push('i'),
-            'æ' => label.push_str("ae"),
-            'ñ' => label.push('n'),
-            'ç' => label.push('c'),
-            c if c.is_ascii_alphanumeric() => label.push(c),
-            _ if !label.ends_with('-') => label.push('-'),
-            _ => {}
-        }
-    }
-    let label = label.trim_matches('-');
-    if label.is_empty() { "guest".to_owned() } else { label.to_owned() }
-}
-
-/// Hosts by name: `server.anna`, and `server` if only one member has such a host.
-fn names<'a>(members: impl Iterator<Item = &'a MemberInfo>) -> Vec<(String, Vec<IpAddr>)> {
-    let mut by_name: BTreeMap<String, Vec<Vec<IpAddr>>> = BTreeMap::new();
-    for member in members {
-        let label = label(&member.name);
-        for host in &member.hosts {
-            let addresses: Vec<IpAddr> = host.addresses.iter().filter_map(|a| a.parse().ok()).collect();
-            by_name.entry(format!("{}.{label}", host.name)).or_default().push(addresses.clone());
-            by_name.entry(host.name.clone()).or_default().push(addresses);
-        }
-    }
-    let only = |(name, found): (String, Vec<Vec<IpAddr>>)| match <[Vec<IpAddr>; 1]>::try_from(found) {
-        Ok([addresses]) => Some((name, addresses)),
-        Err(_) => None,
-    };
-    by_name.into_iter().filter_map(only).collect()
 }
 
 /// A host's open ports and connections, for the others. `shared`: its addresses in the room; `file`: a program's.

@@ -2,7 +2,7 @@
 
 use socketlab_lan::{
     HostReport, LeftReason, MAX_NAME, MemberId, MemberInfo, Slice, ToMember, ToRelay, Traffic, VERSION,
-    tidy_name,
+    close, tidy_name,
 };
 
 use super::{Command, Owner, Room};
@@ -63,7 +63,11 @@ impl Room {
             self.locals.iter().filter(|(_, l)| l.owner == Some(greeting.owner)).map(|(id, _)| *id).collect();
         for ghost in ghosts {
             self.leave(now, ghost, LeftReason::Lost);
-            self.effects.push_back(super::Effect::End { member: ghost, why: "the same member came again" });
+            self.effects.push_back(super::Effect::End {
+                member: ghost,
+                code: close::REFUSED,
+                why: "the same member came again",
+            });
         }
         self.drop_claims_of(greeting.owner);
         let slot = self.free_slot(greeting.owner, wanted);
@@ -180,8 +184,11 @@ impl Room {
                 // Its slot is not kept for it, and it has to come by itself.
                 local.owner = None;
                 self.leave(now, to, LeftReason::Disconnected);
-                self.effects
-                    .push_back(super::Effect::End { member: to, why: "a teacher closed the connection" });
+                self.effects.push_back(super::Effect::End {
+                    member: to,
+                    code: close::THROWN_OUT,
+                    why: "a teacher closed the connection",
+                });
             }
             Command::Reset { host, local, remote } => {
                 self.tell(to, ToMember::Reset { host, local, remote, by: by.to_owned() });
