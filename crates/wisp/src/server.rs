@@ -451,11 +451,11 @@ impl Server {
                 Err(error) => return self.refuse(stream, Refused::Invalid(error)),
             },
         };
-        // CONTINUE sets the credit and races with packets on their way, so a client that keeps the rules can be a
-        // whole window ahead: it had one from the greeting, one more by CONTINUE at the opening, and then as much
-        // again as was consumed.
+        // CONTINUE sets the credit and races with packets on their way, so a client that keeps the rules can be almost
+        // a window ahead: it had one from the greeting, another by CONTINUE at the opening, and then as much again as
+        // was consumed.
         let most = match inbound.kind {
-            StreamKind::Tcp => self.limits.credit.saturating_mul(2),
+            StreamKind::Tcp => self.limits.credit.saturating_add(at_opening(self.limits.credit)),
             StreamKind::Udp => self.limits.datagrams,
         };
         if inbound.queued < most {
@@ -495,7 +495,7 @@ impl Server {
     pub fn opened(&mut self, stream: StreamKey) -> Option<Packet> {
         let limit = self.limits.credit;
         let inbound = self.get_mut(stream)?;
-        let credit = limit.saturating_sub(inbound.queued);
+        let credit = at_opening(limit).saturating_sub(inbound.queued);
         let tcp = inbound.kind == StreamKind::Tcp && inbound.role == Role::Stream;
         tcp.then_some(Packet::Continue { stream: stream.id, credit })
     }
@@ -533,4 +533,11 @@ impl Server {
     pub fn open_streams(&self) -> usize {
         self.streams.len()
     }
+}
+
+/// The credit that the CONTINUE of an open stream sets, of the greeting's. Less than all of it, since a client that has
+/// used that up gets this besides: together they are what one stream may hold of the server's memory. Half of it is what
+/// comes after.
+const fn at_opening(credit: u32) -> u32 {
+    credit - credit / 4
 }

@@ -43,6 +43,20 @@ struct State {
     failed: Option<io::Error>,
 }
 
+/// Messages that may wait in the buffers that they were read into. A message keeps all of its buffer, which may be many
+/// times its length; copying costs time, which a target that takes so little does not lack. A choice.
+const AS_READ: usize = 16;
+
+impl State {
+    fn put(&mut self, item: Item) {
+        let item = match item {
+            Item::Data(bytes) if self.queue.len() >= AS_READ => Item::Data(Bytes::copy_from_slice(&bytes)),
+            other => other,
+        };
+        self.queue.push_back(item);
+    }
+}
+
 /// Something to be sent to the target.
 #[derive(Debug)]
 pub(super) enum Item {
@@ -86,7 +100,7 @@ impl Inbox {
     }
 
     pub(super) fn push(&self, item: Item) {
-        self.lock().queue.push_back(item);
+        self.lock().put(item);
         self.more.notify_one();
     }
 
@@ -105,7 +119,7 @@ impl Inbox {
             }
             Some(Err(_)) | None => Item::Data(bytes),
         };
-        state.queue.push_back(item);
+        state.put(item);
         drop(state);
         self.more.notify_one();
         false
