@@ -644,3 +644,28 @@ fn without_publish_nobody_comes_and_it_says_how_to() {
     assert!(said.contains("--publish 127.0.0.1"), "{said}");
     assert!(!output.status.success(), "the program waits for ever");
 }
+
+#[test]
+fn built_in_services_have_names() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let trace = folder.path().join("trace.jsonl");
+    report(&["dns-http", "--trace", &trace.display().to_string()]);
+    let trace = fs::read_to_string(trace).expect("a trace");
+    let lines: Vec<Value> = trace.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let bind = lines.iter().find(|line| line["name"] == "bind" && line["place"] == "dns server");
+    assert_eq!(bind.expect("it binds its port")["program"], Value::Null);
+    assert!(lines.iter().all(|line| line["program"] != u32::MAX), "no number that is none");
+
+    let view = socketlab(&["run", "dns-http", "--view", "sockets"]);
+    let view = String::from_utf8_lossy(&view.stdout);
+    assert!(view.contains("http server fd="), "{view}");
+
+    let silent = lab(
+        "version = 1\n[[host]]\nname = \"h1\"\n[[host]]\nname = \"h2\"\n[[service]]\nkind = \"echo\"\nhost = \"h2\"\n\
+         [[program]]\nhost = \"h1\"\nfile = \"client.py\"\nstart = \"10ms\"\n",
+        &[("client.py", "import socket\nsocket.create_connection(('h2', 7)).recv(10)\n")],
+    );
+    let output = socketlab(&["run", &silent.path().display().to_string()]);
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(told.contains("for octets from 10.0.0.2:7 (echo server on h2)"), "{told}");
+}

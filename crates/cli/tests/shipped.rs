@@ -4,6 +4,8 @@ use std::fs;
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
+use socketlab_lab::{Lab, library};
+use socketlab_netsim::replay;
 
 /// Runs a lab twice. Gives what its programs printed, `host file: line` each.
 fn check(lab: &str, expected: &[&str]) {
@@ -69,4 +71,35 @@ fn a_home_has_one_address_outside() {
             "friend: 8081 no answer",
         ],
     );
+}
+
+#[test]
+fn every_lab_can_be_had_again_from_its_record() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for shipped in library() {
+        let lab = Lab::parse(shipped.toml).expect("a shipped lab is sound");
+        let record = |name: &str| {
+            let file = folder.path().join(name);
+            let status = Command::new(env!("CARGO_BIN_EXE_socketlab"))
+                .args(["run", "--json", shipped.name, "--record"])
+                .arg(&file)
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .status()
+                .expect("the binary starts");
+            assert!(status.code().is_some_and(|code| code < 2), "{}", shipped.name);
+            fs::read(file).expect("a record")
+        };
+        let first = record("first");
+        // Virtual time follows the wall clock where the real world is.
+        if !shipped.toml.contains("[[gateway]]") {
+            assert!(first == record("second"), "{}: two runs", shipped.name);
+        }
+        let again = replay(lab.build(1), &first).expect("a record of this lab");
+        assert_eq!(again.hash, again.logged, "{}", shipped.name);
+        if shipped.name == "sensors" {
+            let other = replay(lab.build(2), &first).expect("the same programs");
+            assert_ne!(other.hash, again.hash, "other initial sequence numbers are another trace");
+        }
+    }
 }

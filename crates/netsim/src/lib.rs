@@ -49,13 +49,13 @@ pub use abi::AbiError;
 pub use builder::{End, GatewayName, Program, PublishedPort, Stdin, WorldBuilder};
 pub use command::{Change, Command, CommandError, Deed};
 pub use gateway::{FlowId, GatewayEvent, GatewayRequest, PortId};
-pub use history::{History, Position, Rerun};
+pub use history::{History, Position, Replayed, Rerun, RunLog, replay};
 pub use lan::LanEvent;
 pub use link::{Chance, LinkParams};
 pub use pcapng::{Capture, pcapng};
 pub use record::{
     Detail, ExitStatus, FrameId, GatewayFact, LinkId, LossReason, NodeId, PacketId, Record, RecordKind,
-    Stream, trace_hash,
+    Stream, TraceHash, trace_hash,
 };
 pub use service::{DhcpPool, Service, ServiceKind};
 pub use snapshot::{LinkSnapshot, WorldSnapshot};

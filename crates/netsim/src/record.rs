@@ -90,6 +90,29 @@ pub enum GatewayFact {
     Accepted,
 }
 
+impl GatewayFact {
+    /// Each of them.
+    pub const ALL: [GatewayFact; 17] = [
+        GatewayFact::Connecting,
+        GatewayFact::Connected,
+        GatewayFact::Refused,
+        GatewayFact::Unreachable,
+        GatewayFact::TimedOut,
+        GatewayFact::NotAllowed,
+        GatewayFact::Throttled,
+        GatewayFact::NoRelay,
+        GatewayFact::Closed,
+        GatewayFact::Reset,
+        GatewayFact::Pinging,
+        GatewayFact::Echoed,
+        GatewayFact::LookingUp,
+        GatewayFact::LookedUp,
+        GatewayFact::NoSuchName,
+        GatewayFact::Published,
+        GatewayFact::Accepted,
+    ];
+}
+
 /// What a world records.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Detail {
@@ -236,7 +259,8 @@ pub enum RecordKind {
         pid: Pid,
         status: ExitStatus,
     },
-    /// A system call begins. `args`: as Python would print them, long bytes cut. `place`: `server.py:7` or empty.
+    /// A system call begins. `args`: as Python would print them, long bytes cut. `place`: `server.py:7`,
+    /// `dns server` for a built-in service, or empty.
     CallEntered {
         call: CallId,
         pid: Pid,
@@ -300,15 +324,36 @@ impl RecordKind {
 /// A number that two traces share if, and in practice only if, they are the same: FNV-1a, 64 bits, over the records
 /// as `Debug` writes them.
 pub fn trace_hash(records: &[Record]) -> u64 {
-    let mut hash = Fnv(0xcbf2_9ce4_8422_2325);
-    for record in records {
-        // Writing into a hash cannot fail.
-        let _ = core::fmt::write(&mut hash, format_args!("{record:?}\n"));
+    let mut hash = TraceHash::default();
+    records.iter().for_each(|record| hash.push(record));
+    hash.value()
+}
+
+/// [`trace_hash`] of records as they come.
+#[derive(Clone, Debug)]
+pub struct TraceHash(Fnv);
+
+impl Default for TraceHash {
+    fn default() -> Self {
+        TraceHash(Fnv(0xcbf2_9ce4_8422_2325))
     }
-    hash.0
+}
+
+impl TraceHash {
+    /// The next record.
+    pub fn push(&mut self, record: &Record) {
+        // Writing into a hash cannot fail.
+        let _ = core::fmt::write(&mut self.0, format_args!("{record:?}\n"));
+    }
+
+    /// Of the records so far.
+    pub fn value(&self) -> u64 {
+        self.0.0
+    }
 }
 
 /// Fowler, Noll, Vo: the offset basis and prime of FNV-1a for 64 bits.
+#[derive(Clone, Debug)]
 struct Fnv(u64);
 
 impl core::fmt::Write for Fnv {

@@ -71,7 +71,7 @@ pub struct FrameView {
 pub struct CallView {
     /// Number of the call.
     pub call: u64,
-    /// Index of the program in the lab.
+    /// Index of the program in the lab; [`CallView::NO_PROGRAM`] for a built-in service, whose name is in `place`.
     pub program: u32,
     /// Index of its node.
     pub node: u32,
@@ -81,12 +81,17 @@ pub struct CallView {
     pub name: String,
     /// Arguments as Python would print them.
     pub args: String,
-    /// Line of the program, `server.py:7`, or empty.
+    /// Line of the program, `server.py:7`; `dns server` for a built-in service; or empty.
     pub place: String,
     /// Conversation of the socket, if it is connected.
     pub conversation: Option<u32>,
     /// Number of the socket on its host, if the call is about one.
     pub socket: Option<u32>,
+}
+
+impl CallView {
+    /// In the place of a program's index: a built-in service made the call.
+    pub const NO_PROGRAM: u32 = u32::MAX;
 }
 
 /// Why a call failed. `cause` is a message key of the page's texts, `args` its parameters by name.

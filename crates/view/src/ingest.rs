@@ -26,6 +26,8 @@ pub struct Ingest {
     programs: Vec<ProgramInfo>,
     /// Program and node of each process.
     pids: BTreeMap<Pid, (u32, u32)>,
+    /// Built-in services, which are no program of the lab's list.
+    services: BTreeMap<Pid, String>,
     owners: BTreeMap<IpAddr, u32>,
     gateway: Option<u32>,
     analysis: Analysis,
@@ -63,6 +65,7 @@ impl Ingest {
             seq: 0,
             programs: programs.to_vec(),
             pids: BTreeMap::new(),
+            services: BTreeMap::new(),
             owners,
             gateway,
             analysis: Analysis::new(),
@@ -102,10 +105,13 @@ impl Ingest {
         tables::of_switch(at, node, table, ports)
     }
 
-    /// Index and file name of a process's program.
-    fn process(&self, pid: Pid) -> Option<(u32, &str)> {
+    /// Index and file name of a process's program; a built-in service has a name alone.
+    fn process(&self, pid: Pid) -> Option<(Option<u32>, &str)> {
+        if let Some(name) = self.services.get(&pid) {
+            return Some((None, name));
+        }
         let (program, _) = self.pids.get(&pid)?;
-        Some((*program, &self.programs.get(*program as usize)?.file))
+        Some((Some(*program), &self.programs.get(*program as usize)?.file))
     }
 
     fn program(&self, pid: Pid) -> u32 {
@@ -113,9 +119,10 @@ impl Ingest {
     }
 
     fn kind(&mut self, at: u64, kind: &RecordKind) -> EventKind {
-        if let RecordKind::ServiceStarted { node, pid, .. } = kind {
-            // No program of the lab's list.
-            self.pids.insert(*pid, (u32::MAX, node.0));
+        if let RecordKind::ServiceStarted { node, pid, kind } = kind {
+            self.pids.insert(*pid, (CallView::NO_PROGRAM, node.0));
+            let name = if *kind == "dhclient" { "dhcp client".to_owned() } else { format!("{kind} server") };
+            self.services.insert(*pid, name);
         }
         if let Some(notice) = notice(at, kind) {
             return EventKind::Notice(Box::new(notice));

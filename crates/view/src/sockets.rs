@@ -13,7 +13,7 @@ use crate::{keys, tables};
 pub(crate) fn view<'a>(
     at: Instant,
     hosts: &[(NodeId, HostSnapshot)],
-    process: impl Fn(Pid) -> Option<(u32, &'a str)>,
+    process: impl Fn(Pid) -> Option<(Option<u32>, &'a str)>,
     conversation: impl Fn(u8, SocketAddr, SocketAddr) -> Option<u32>,
 ) -> SocketsView {
     let hosts = hosts.iter().map(|(node, state)| host(*node, state, &process, &conversation));
@@ -24,7 +24,7 @@ pub(crate) fn view<'a>(
 pub(crate) fn host<'a>(
     node: NodeId,
     state: &HostSnapshot,
-    process: &impl Fn(Pid) -> Option<(u32, &'a str)>,
+    process: &impl Fn(Pid) -> Option<(Option<u32>, &'a str)>,
     conversation: &impl Fn(u8, SocketAddr, SocketAddr) -> Option<u32>,
 ) -> HostRow {
     let sockets = state.sockets.iter().map(|s| row(s, process, conversation)).collect();
@@ -33,7 +33,7 @@ pub(crate) fn host<'a>(
 
 fn row<'a>(
     s: &SocketSnapshot,
-    process: &impl Fn(Pid) -> Option<(u32, &'a str)>,
+    process: &impl Fn(Pid) -> Option<(Option<u32>, &'a str)>,
     conversation: &impl Fn(u8, SocketAddr, SocketAddr) -> Option<u32>,
 ) -> SocketRow {
     let netid = match s.protocol {
@@ -69,7 +69,7 @@ fn row<'a>(
         local: s.local.map_or_else(|| "*:*".to_string(), |a| address(a, "*")),
         peer: peer(s),
         process: owners.join(", "),
-        program: s.owners.iter().find_map(|(pid, _)| process(*pid).map(|(program, _)| program)),
+        program: s.owners.iter().find_map(|(pid, _)| process(*pid).and_then(|(program, _)| program)),
         conversation: ends.and_then(|(a, b)| conversation(number, a, b)),
         syn_queue: u32::try_from(s.syn_queue).unwrap_or(u32::MAX),
         in_accept_queue: s.waits_at.is_some() && s.state.is_some_and(|t| t != TcpState::SynReceived),

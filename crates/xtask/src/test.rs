@@ -2,13 +2,14 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
 use crate::cpython;
 use crate::page;
-use crate::shell::{command, run, run_watching, say, timed};
+use crate::shell::{command, output, root, run, run_watching, say, shown, timed};
 use crate::tools::{self, Wasm};
 
 const PARTS: [&str; 5] = ["lint", "native", "cpython", "wasm", "e2e"];
@@ -142,6 +143,24 @@ pub(crate) fn run_parts(parts: &[String]) -> Result<()> {
     if wanted("wasm") {
         timed("set-up for the page", tools::for_page)?;
         run(command("cargo").args(["build", "--package", "socketlab-cli"]))?;
+        let mut tests = command(Wasm::find().context("no compiler for wasm")?.cargo());
+        tests.args([
+            "test",
+            "--target",
+            "wasm32-unknown-unknown",
+            "--package",
+            "socketlab-lab",
+            "--test",
+            "replay",
+        ]);
+        page::for_wasm(&mut tests)?;
+        tests
+            .env(
+                "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER",
+                tools::wasm_bindgen_dir()?.join("wasm-bindgen-test-runner"),
+            )
+            .env("SOCKETLAB_RECORDINGS", recordings()?);
+        totals.cargo_test("shipped labs in wasm as natively", &mut tests)?;
         let relay = TestRelay::start()?;
         for krate in WASM_CRATES {
             let mut tests = command(Wasm::find().context("no compiler for wasm")?.cargo());
@@ -172,6 +191,24 @@ pub(crate) fn run_parts(parts: &[String]) -> Result<()> {
         totals.cargo_test("whole-product tests, in a real browser", &mut tests)?;
     }
     finish(&totals)
+}
+
+/// Runs each shipped lab natively. Gives the folder with what the programs said.
+fn recordings() -> Result<PathBuf> {
+    let folder = root().join("target/recordings");
+    std::fs::create_dir_all(&folder)?;
+    let list = output(command("target/debug/socketlab").arg("labs")).context("`socketlab labs` failed")?;
+    for lab in list.lines().filter_map(|line| line.split_whitespace().next()) {
+        let file = folder.join(format!("{lab}.run"));
+        let mut run = command("target/debug/socketlab");
+        run.args(["run", lab, "--json", "--record"]).arg(file);
+        // Programs that fail are a part of some lessons; 2 says that there was no run.
+        let status = run.stdin(Stdio::null()).stdout(Stdio::null()).status()?;
+        if status.code().is_none_or(|code| code > 1) {
+            bail!("`{}` failed ({status})", shown(&run));
+        }
+    }
+    Ok(folder)
 }
 
 /// A relay for the browser tests that talk to a real one. Ended when it goes out of scope.

@@ -1,5 +1,8 @@
 //! What a call waits for that nothing will wake: the words of the report.
 
+use core::net::SocketAddr;
+
+use socketlab_netsim::{Topology, TopologyNode};
 use socketlab_stack::{Instant, SocketId};
 use socketlab_view::{SocketRow, SocketsView};
 
@@ -20,11 +23,26 @@ pub(crate) struct Waiting {
 
 impl Waiting {
     /// Puts it into words. `node`: where the program runs; `sockets`: as they are now.
-    pub(crate) fn explain(&mut self, node: Option<usize>, sockets: &SocketsView) {
+    pub(crate) fn explain(&mut self, node: Option<usize>, sockets: &SocketsView, topology: &Topology) {
         let host = sockets.hosts.iter().find(|host| Some(host.node as usize) == node);
         let row = host
             .and_then(|host| host.sockets.iter().find(|row| self.socket.is_some_and(|s| s.0 == row.socket)));
-        self.waits_for = words(self.name, row);
+        self.waits_for = words(self.name, row) + &service(self.name, row, topology);
+    }
+}
+
+/// The built-in service that the call waits for, if it is one: ` (dns server on h2)`.
+fn service(name: &str, row: Option<&SocketRow>, topology: &Topology) -> String {
+    let peer = row.and_then(|row| row.peer.parse::<SocketAddr>().ok());
+    let asked = |node: &TopologyNode, (kind, port): (&str, u16)| match peer {
+        Some(peer) => port == peer.port() && node.addresses.contains(&peer.ip()),
+        None => kind == "dns" && matches!(name, "resolve" | "revresolve"),
+    };
+    let services = topology.nodes.iter().flat_map(|node| node.services.iter().map(move |s| (node, *s)));
+    let mut found = services.filter(|(node, service)| asked(node, *service));
+    match (found.next(), found.next()) {
+        (Some((node, (kind, _))), None) => format!(" ({kind} server on {})", node.name),
+        _ => String::new(),
     }
 }
 

@@ -18,6 +18,7 @@ use super::live::{Events, Live};
 use super::pcap::Pcap;
 use super::process::{Door, Heard, Process};
 use super::python::Python;
+use super::recorded::Recorded;
 use super::source::Folders;
 use super::terminal;
 use super::trace::Trace;
@@ -53,7 +54,7 @@ pub(crate) enum Ending {
 }
 
 struct Run<'a> {
-    world: &'a mut World,
+    world: Recorded<'a>,
     python: &'a Python,
     folders: &'a Folders,
     console: &'a mut Console,
@@ -99,6 +100,7 @@ pub(crate) fn drive(
     let events = Events::new(world);
     let live = Live::new(options.view, &events, terminal::columns());
     let pcap = options.pcap.as_deref().map(|path| Pcap::create(path, world.topology())).transpose()?;
+    let world = Recorded::new(world, options.record.as_deref())?;
     let mut run = Run {
         world,
         python,
@@ -120,7 +122,7 @@ pub(crate) fn drive(
         anchor: None,
         end,
     };
-    if run.live.is_none() && run.trace.is_none() && run.pcap.is_none() {
+    if run.live.is_none() && run.trace.is_none() && run.pcap.is_none() && !run.world.is_logged() {
         run.world.set_detail(Detail::Programs);
     }
     run.world.start();
@@ -135,6 +137,7 @@ pub(crate) fn drive(
     if let Some(pcap) = run.pcap.take() {
         pcap.finish()?;
     }
+    run.world.finish()?;
     result?;
     if let Some(real) = run.real.take() {
         real.finish();
@@ -198,7 +201,8 @@ impl Run<'_> {
         for call in &mut waiting {
             let host = self.world.programs().get(call.program).map(|program| program.host.as_str());
             let nodes = &self.events.topology.nodes;
-            call.explain(nodes.iter().position(|node| Some(node.name.as_str()) == host), &sockets);
+            let node = nodes.iter().position(|node| Some(node.name.as_str()) == host);
+            call.explain(node, &sockets, self.world.topology());
         }
         waiting.sort_by_key(|call| (call.program, call.thread));
         waiting
@@ -417,7 +421,7 @@ impl Run<'_> {
             if self.live.is_some() || self.trace.is_some() {
                 let event = self.events.event(&record);
                 if let Some(live) = &mut self.live {
-                    let lines = live.see(&event, &record, self.world, &self.events, self.colours);
+                    let lines = live.see(&event, &record, &self.world, &self.events, self.colours);
                     self.console.show(&lines)?;
                 }
                 if let Some(trace) = &mut self.trace {
@@ -472,6 +476,7 @@ impl Run<'_> {
                 pcap.push(&record);
             }
         }
+        self.world.write()?;
         match &mut self.pcap {
             Some(pcap) => pcap.write(),
             None => Ok(()),

@@ -12,6 +12,7 @@
 //! console  what programs print, as it comes
 //! live     the network as text, as it comes
 //! trace    all that happened, into a file
+//! recorded the world, and the log of what comes to it
 //! pcap     the frames, into a file for Wireshark
 //! typed    standard input, for the program that asks
 //! terminal width, colours, progress
@@ -27,6 +28,7 @@ mod live;
 mod pcap;
 mod process;
 mod python;
+mod recorded;
 mod relay;
 mod report;
 mod source;
@@ -69,6 +71,11 @@ pub(crate) struct RunOptions {
     /// Write all frames to FILE as they come, for Wireshark or tshark (pcapng)
     #[arg(long, value_name = "FILE")]
     pub(crate) pcap: Option<PathBuf>,
+
+    /// Write what the programs say to the engine to FILE, and a hash of all that happens: the run can be had again
+    /// from it without Python
+    #[arg(long, value_name = "FILE")]
+    pub(crate) record: Option<PathBuf>,
 
     /// Decides initial sequence numbers, ephemeral ports, the links' faults and Python's `random`
     #[arg(long, default_value_t = 1)]

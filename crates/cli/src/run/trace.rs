@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use serde_json::{Map, Value};
-use socketlab_view::Event;
+use socketlab_view::{CallView, Event};
 
 /// The file, while it is written.
 pub(crate) struct Trace {
@@ -48,6 +48,7 @@ fn line(event: &Event) -> Result<Value> {
         for (name, value) in fields {
             let value = match (name.as_str(), value) {
                 ("bytes", Value::Array(octets)) => Value::String(hexadecimal(&octets)),
+                ("program", number) if number == CallView::NO_PROGRAM => Value::Null,
                 (_, value) => value,
             };
             line.insert(name, value);

@@ -103,6 +103,18 @@ impl ServiceKind {
             ServiceKind::DhcpClient { .. } => "dhclient",
         }
     }
+
+    /// What it is called where a program would have its file: `dns server`.
+    pub const fn process_name(&self) -> &'static str {
+        match self {
+            ServiceKind::Dns { .. } => "dns server",
+            ServiceKind::Dhcp(_) => "dhcp server",
+            ServiceKind::Http { .. } => "http server",
+            ServiceKind::Echo => "echo server",
+            ServiceKind::Chat => "chat server",
+            ServiceKind::DhcpClient { .. } => "dhcp client",
+        }
+    }
 }
 
 /// What a service wants next.
@@ -216,6 +228,7 @@ impl World {
             let Some(Service { node, port, kind }) = self.services.get(number).cloned() else { continue };
             let names = self.topology.nodes.get(node.0 as usize).map(|n| n.name.clone()).unwrap_or_default();
             let own = self.address_of(node);
+            let place = kind.process_name();
             let brain = match kind {
                 ServiceKind::DhcpClient { port } => {
                     let host = self.host(node).map(|h| h.host.snapshot());
@@ -235,8 +248,8 @@ impl World {
                 ServiceKind::Chat => Brain::Reactor(Box::new(Reactor::tcp(port, App::chat()))),
             };
             let configuring = matches!(brain, Brain::Client(_));
-            self.new_servant(node, (pid, 1), String::new(), brain, configuring);
-            let kind = self.services.get(number).map_or("", |s| s.kind.name());
+            self.new_servant(node, (pid, 1), place.to_owned(), brain, configuring);
+            let Some(kind) = self.services.get(number).map(|s| s.kind.name()) else { continue };
             self.records.push(crate::record::Record {
                 at: self.now,
                 kind: RecordKind::ServiceStarted { node, pid, kind },

@@ -9,51 +9,31 @@
 //! shell ─inputs▸ History { World, log, checkpoints } ─at(position)▸ World of then
 //!                                                   └rerun(position)▸ Rerun ─finish▸ History that goes on from there
 //! ```
+//!
+//! ```text
+//! here    checkpoints, and the log in memory
+//! input   what comes from outside
+//! rerun   programs on their way to an earlier position
+//! log     the same inputs as octets: a run that can be had again elsewhere
+//! ```
+
+mod input;
+mod log;
+mod rerun;
 
 use bytes::Bytes;
 use socketlab_stack::{Instant, Pid};
 
 use crate::abi::AbiError;
 use crate::command::{Command, CommandError};
-use crate::gateway::{FlowId, GatewayEvent};
+use crate::gateway::GatewayEvent;
 use crate::lan::LanEvent;
 use crate::record::Record;
 use crate::world::{Output, Turn, World};
+use input::Input;
 
-/// Something that came from outside.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Input {
-    Start,
-    StartProgram(usize),
-    Message(Pid, Bytes),
-    Exited(Pid, i32),
-    Kill(Pid),
-    Interrupt(Pid),
-    Typed(Pid, String),
-    Gateway(GatewayEvent),
-    Lan(LanEvent),
-    Command(Command),
-    AdvanceTo(Instant),
-}
-
-impl Input {
-    /// Does it again. Inputs are logged only if they were understood, so there is nothing to report.
-    fn apply(&self, world: &mut World) {
-        match self {
-            Input::Start => world.start(),
-            Input::StartProgram(program) => _ = world.start_program(*program),
-            Input::Message(pid, bytes) => _ = world.handle_message(*pid, bytes),
-            Input::Exited(pid, status) => world.exited(*pid, *status),
-            Input::Kill(pid) => world.kill(*pid),
-            Input::Interrupt(pid) => world.interrupt(*pid),
-            Input::Typed(pid, text) => world.stdin(*pid, text),
-            Input::Gateway(event) => world.handle_gateway(event.clone()),
-            Input::Lan(event) => world.handle_lan(event.clone()),
-            Input::Command(command) => _ = world.command(command.clone()),
-            Input::AdvanceTo(at) => world.advance_to(*at),
-        }
-    }
-}
+pub use log::{Replayed, RunLog, replay};
+pub use rerun::Rerun;
 
 /// A place in a history: how many moves (events of the queue, and inputs) were made before.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -329,110 +309,5 @@ impl History {
         if self.checkpoints.is_empty() {
             self.checkpoint();
         }
-    }
-}
-
-/// Programs on their way to an earlier position. The shell drives it as it drives a world, without any pace:
-///
-/// ```text
-/// loop {
-///     let turn = rerun.turn();
-///     for each output of rerun.poll_output()  { start a program, hand it a reply, kill it }
-///     match turn {
-///         Some(pid) => wait for that program's next message: rerun.handle_message, or rerun.exited
-///         None      => break rerun.finish()
-///     }
-/// }
-/// ```
-///
-/// Records and requests of a gateway do not come again: they are known, and the real world cannot be turned back.
-#[derive(Clone, Debug)]
-pub struct Rerun {
-    old: History,
-    goal: u64,
-    number: u64,
-    world: World,
-    /// What a process did that it did not do the first time, and the flows that were open before.
-    diverged: Option<(Input, Vec<FlowId>)>,
-}
-
-impl Rerun {
-    /// Next thing for the shell to do.
-    pub fn poll_output(&mut self) -> Option<Output> {
-        self.world.poll_output()
-    }
-
-    /// The process that has to speak next, once it has got its outputs; none: the end is reached.
-    pub fn turn(&mut self) -> Option<Pid> {
-        while self.diverged.is_none() && self.number < self.goal {
-            match self.old.logged(self.number) {
-                Some(Input::Message(pid, _) | Input::Exited(pid, _)) => return Some(*pid),
-                Some(input) => input.apply(&mut self.world),
-                None => self.world.step(),
-            }
-            self.passed();
-        }
-        None
-    }
-
-    /// A move was the same as the first time.
-    fn passed(&mut self) {
-        self.world.forget_known_news();
-        self.number += 1;
-    }
-
-    /// A message of the process whose turn it is.
-    ///
-    /// # Errors
-    /// If it says something new, and that is no message.
-    pub fn handle_message(&mut self, pid: Pid, message: &[u8]) -> Result<(), AbiError> {
-        let same = matches!(
-            self.old.logged(self.number),
-            Some(Input::Message(p, bytes)) if *p == pid && bytes == message
-        );
-        let flows = self.world.open_flows();
-        self.world.handle_message(pid, message)?;
-        let input = Input::Message(pid, Bytes::copy_from_slice(message));
-        self.heard(same, input, flows);
-        Ok(())
-    }
-
-    /// The process ended by itself; see [`World::exited`].
-    pub fn exited(&mut self, pid: Pid, status: i32) {
-        let input = Input::Exited(pid, status);
-        let same = self.old.logged(self.number) == Some(&input);
-        let flows = self.world.open_flows();
-        self.world.exited(pid, status);
-        self.heard(same, input, flows);
-    }
-
-    fn heard(&mut self, same: bool, input: Input, flows: Vec<FlowId>) {
-        if same {
-            self.passed();
-        } else {
-            self.diverged = Some((input, flows));
-        }
-    }
-
-    /// Whether some program did something else than the first time.
-    pub fn has_diverged(&self) -> bool {
-        self.diverged.is_some()
-    }
-
-    /// The history that goes on from here: from the position that was asked for, or from where a program did something
-    /// new. Connections to the real world that were open then are reset.
-    pub fn finish(self) -> History {
-        let Rerun { old: mut history, number, world, diverged, .. } = self;
-        let mut flows = world.open_flows();
-        history.cut_off(number, world);
-        if let Some((input, before)) = diverged {
-            flows = before;
-            history.log.push((number, input));
-            history.moved();
-        }
-        for flow in flows {
-            history.handle_gateway(GatewayEvent::Closed { flow, reset: true });
-        }
-        history
     }
 }
