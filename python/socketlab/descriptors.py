@@ -35,6 +35,18 @@ class _Open:
         self.nonblocking = self.is_pipe = False
 
 
+    # What goes along when the descriptor is passed on: `SCM_RIGHTS`.
+
+    def word(self):
+        return self.nonblocking | self.is_pipe << 1
+
+    @classmethod
+    def of(cls, word):
+        self = cls()
+        self.nonblocking, self.is_pipe = bool(word & 1), bool(word & 2)
+        return self
+
+
 _open = {}
 _inheritable = set()
 
@@ -100,6 +112,41 @@ def dup(fd, least=0):
         return dup(fd, least)
     finally:
         _call("close", copy)
+
+
+def to_send(fd):
+    """A descriptor that goes away in a message, as the world takes it: (number, word). A file of the machine is copied,
+    as the message must hold it; the world knows it by a negative number and gives it to this process only."""
+    if fd in _open:
+        return fd, _open[fd].word()
+    if fd in _STANDARD:
+        raise OSError(95, "Standard streams of a simulated host cannot be passed on")
+    if fd < 0 or is_ours(fd):
+        raise exception("EBADF")
+    try:
+        return ~os.dup(fd), 0
+    except OSError:
+        raise exception("EBADF") from None
+
+
+def not_sent(sent):
+    """The message was not sent: lets go of the copies."""
+    for number, _ in sent:
+        if number < 0:
+            os.close(~number)
+
+
+def received(number, word, other, inheritable, stays):
+    """The descriptor that came in a message. `other`: one of this process for the same file, or -1; `stays`: the message
+    was only looked at."""
+    if number < 0:
+        fd = os.dup(~number) if stays else ~number
+        os.set_inheritable(fd, inheritable)
+        return fd
+    _open[number] = _open.get(other) or _Open.of(word)
+    if inheritable:
+        _inheritable.add(number)
+    return number
 
 
 def read(fd, size):

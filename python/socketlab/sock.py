@@ -1,8 +1,8 @@
 """Stands in for the C module `_socket`: one call to the world per system call, arguments checked and errors worded
 as CPython's `socketmodule.c` does. The standard library's `socket.py` builds on it unchanged.
 
-Ancillary data of IP sockets (`recvmsg`, `sendmsg`) goes to the world and comes from there; passing descriptors
-(`SCM_RIGHTS`) is left out.
+Ancillary data (`recvmsg`, `sendmsg`) goes to the world and comes from there; descriptors in it (`SCM_RIGHTS`) are
+translated in `descriptors`.
 """
 
 import os
@@ -51,6 +51,7 @@ _STREAM = 1
 _NONBLOCK = CONSTANTS["SOCK_NONBLOCK"]
 _DONTWAIT = CONSTANTS["MSG_DONTWAIT"]
 _SOL_SOCKET, _SO_ERROR = 1, 4
+_SCM_RIGHTS, _CMSG_CLOEXEC, _PEEK = 1, 0x40000000, 2
 _POLLOUT = 4
 _SIGINT = 2
 _SSIZE_MAX = (1 << 63) - 1
@@ -285,7 +286,7 @@ class socket:
 
     def bind(self, *args):
         address = self._address(_one("bind", args), "bind")
-        file = self._family == _AF_UNIX and isinstance(address, str) and address
+        file = self._family == _AF_UNIX and address[:1] not in (b"\0", "\0") and address
         if file:
             folder = os.path.dirname(file)
             if folder and not os.path.isdir(folder):
@@ -298,11 +299,11 @@ class socket:
 
     def getsockname(self, *args):
         _none("getsockname", args)
-        return _call("getsockname", self._fd)
+        return _name_of(_call("getsockname", self._fd))
 
     def getpeername(self, *args):
         _none("getpeername", args)
-        return _call("getpeername", self._fd)
+        return _name_of(_call("getpeername", self._fd))
 
     # Connections
 
@@ -312,7 +313,7 @@ class socket:
 
     def _accept(self):
         fd, address = _within(self._wait(0), "accept", self._fd)
-        return descriptors.opened(fd), address
+        return descriptors.opened(fd), _name_of(address)
 
     def _connect(self, address):
         """`(error, value)` of a connect. An interrupted one goes on by itself, so it is waited for, not repeated."""
@@ -385,7 +386,8 @@ class socket:
         return self._receive(size, flags)
 
     def _receive_from(self, size, flags):
-        return _within(self._wait(flags), "recvfrom", self._fd, size, flags)
+        data, address, msg_flags = _within(self._wait(flags), "recvfrom", self._fd, size, flags)
+        return data, _name_of(address), msg_flags
 
     def recvfrom(self, *args):
         _between("recvfrom", args, 1, 2)
@@ -414,7 +416,12 @@ class socket:
             raise ValueError("negative buffer size in recvmsg()")
         if ancillary < 0:
             raise ValueError("invalid ancillary data buffer length")
-        return tuple(_within(self._wait(flags), "recvmsg", self._fd, size, ancillary, flags))
+        data, control, msg_flags, address = _within(
+            self._wait(flags), "recvmsg", self._fd, size, ancillary, flags
+        )
+        control = [_received(*item, flags) if type(item[2]) is list else item for item in control]
+        # Linux gives this flag back.
+        return data, control, msg_flags | flags & _CMSG_CLOEXEC, _name_of(address)
 
     def recvmsg_into(self, *args):
         _between("recvmsg_into", args, 1, 3)
@@ -476,13 +483,21 @@ class socket:
         data = b"".join(map(_octets, _iterable(buffers, "sendmsg")))
         control = [_control(item) for item in _iterable(ancillary, "sendmsg", 2)]
         flags = _int(flags)
-        if control and self._family == _AF_UNIX:
-            raise exception("EINVAL")
         if address is None and not control:
             return self._send(data, flags)
         if address is not None:
             address = self._address(address, "sendmsg")
-        return _within(self._wait(flags), "sendmsg", self._fd, data, control, flags, address)
+        sent = []
+        if self._family == _AF_UNIX:
+            control = [_to_send(item, sent) for item in control]
+        try:
+            return _within(self._wait(flags), "sendmsg", self._fd, data, control, flags, address)
+        except BaseException as error:
+            descriptors.not_sent(sent)
+            foreign = isinstance(error, OSError) and error.errno == 95 and any(number < 0 for number, _ in sent)
+            if foreign:
+                error.strerror = "A simulated host's file of the machine can only be passed within one process"
+            raise
 
 
 SocketType = socket
@@ -498,12 +513,49 @@ def _control(item):
         raise TypeError(f"sendmsg() ancillary data items must be 3-item sequences, not {len(item)}") from None
     return _int(level), _int(kind), _octets(data)
 
+
+def _to_send(item, sent):
+    """An item of ancillary data as it goes to the world. `sent`: where to note descriptors that go in it."""
+    level, kind, data = item
+    if (level, kind) != (_SOL_SOCKET, _SCM_RIGHTS):
+        return item
+    try:
+        fds = memoryview(data[: len(data) // 4 * 4]).cast("i")
+        rights = []
+        for fd in fds:
+            rights.append(descriptors.to_send(fd))
+            sent.append(rights[-1])
+    except OSError:
+        descriptors.not_sent(sent)
+        raise
+    return level, kind, rights
+
+
+def _received(level, kind, rights, flags):
+    """An item of ancillary data that brings descriptors."""
+    inheritable, stays = not flags & _CMSG_CLOEXEC, bool(flags & _PEEK)
+    fds = [descriptors.received(*right, inheritable, stays) for right in rights]
+    return level, kind, b"".join(fd.to_bytes(4, "little") for fd in fds)
+
+
 def _path(address):
-    """An AF_UNIX address as it goes to the world: a path as text, an abstract name as octets."""
+    """An AF_UNIX address as it goes to the world: a path as text if it is some, an abstract name as octets."""
     path = os.fsencode(address) if isinstance(address, str) else _octets(address)
     if len(path) > 108 or len(path) == 108 and path[:1] != b"\0":
         raise OSError("AF_UNIX path too long")
-    return path if path[:1] == b"\0" else os.fsdecode(path)
+    return _text(path)
+
+
+def _text(path):
+    try:
+        return path if path[:1] == b"\0" else path.decode()
+    except UnicodeDecodeError:
+        return path
+
+
+def _name_of(address):
+    """An address from the world as Python has it: a path of any octets is text."""
+    return os.fsdecode(address) if type(address) is bytes and address[:1] != b"\0" else address
 
 
 def _make_socket_file(path):
@@ -519,7 +571,7 @@ def patch_unlink():
     unlink = os.unlink
 
     def remove(path, *, dir_fd=None):
-        name = path if isinstance(path, str) else None
+        name = _text(os.fsencode(path)) if isinstance(path, (str, bytes)) else None
         try:
             is_socket = name is not None and stat.S_ISSOCK(os.lstat(name).st_mode)
             missing = False

@@ -57,8 +57,8 @@ fn addr(u: &mut Unstructured<'_>) -> Result<SockAddr> {
             )
             .into(),
         ),
-        14 => SockAddr::Unix(format!("\0{}", u.int_in_range(0..=3)?)),
-        _ => SockAddr::Unix(String::arbitrary(u)?),
+        14 => SockAddr::Unix(format!("\0{}", u.int_in_range(0..=3)?).into_bytes()),
+        _ => SockAddr::Unix(Vec::arbitrary(u)?),
     })
 }
 
@@ -89,9 +89,15 @@ fn option(u: &mut Unstructured<'_>) -> Result<(i32, i32)> {
     Ok((level, name))
 }
 
-fn controls(u: &mut Unstructured<'_>) -> Result<Vec<Control>> {
+fn controls(u: &mut Unstructured<'_>, open: &BTreeSet<i32>) -> Result<Vec<Control>> {
     let mut all = Vec::new();
     while all.len() < 4 && u.ratio(1, 3)? {
+        if u.ratio(1, 3)? {
+            // SCM_RIGHTS: a descriptor and a word.
+            let rights = [fd(u, open)?.0, small(u)?].map(i32::to_le_bytes).concat();
+            all.push(Control { level: 1, kind: 1, data: rights.into() });
+            continue;
+        }
         let (level, kind) = option(u)?;
         let data = Bytes::copy_from_slice(octets(u, 20)?);
         all.push(Control { level, kind, data });
@@ -147,7 +153,7 @@ fn call(u: &mut Unstructured<'_>, open: &BTreeSet<i32>) -> Result<Call> {
             data: data(u)?,
             flags: flags(u)?,
             addr: if u.arbitrary()? { Some(addr(u)?) } else { None },
-            control: controls(u)?,
+            control: controls(u, open)?,
             timeout: timeout(u)?,
         },
         26 => Call::Recv {
@@ -188,7 +194,7 @@ fn call(u: &mut Unstructured<'_>, open: &BTreeSet<i32>) -> Result<Call> {
                 };
                 Call::SetUsers { real: user(u)?, effective: user(u)?, saved: user(u)? }
             }
-            2 => Call::Unlink { path: String::arbitrary(u)? },
+            2 => Call::Unlink { path: Vec::arbitrary(u)? },
             _ => Call::SockInfo { fd: fd(u, open)? },
         },
     })
@@ -233,6 +239,17 @@ impl Run {
                     data.iter().skip(*len).all(|o| *o == 0)
                 };
                 assert!(fits, "{} octets for {call:?}", data.len());
+            }
+            Ok(Ret::Message { control, .. }) => {
+                // SCM_RIGHTS: three numbers for each descriptor.
+                for control in control.iter().filter(|control| (control.level, control.kind) == (1, 1)) {
+                    for entry in control.data.chunks_exact(12) {
+                        let fd = i32::from_le_bytes([entry[0], entry[1], entry[2], entry[3]]);
+                        if fd >= 0 {
+                            self.opened(host, Fd(fd));
+                        }
+                    }
+                }
             }
             Ok(_) => {}
             Err(Failure::TimedOut) => assert!(waits(call), "{call:?} timed out"),

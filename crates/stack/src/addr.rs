@@ -85,7 +85,7 @@ pub enum SockAddr {
     /// `AF_INET` or `AF_INET6`: IP address and port.
     Ip(SocketAddr),
     /// `AF_UNIX`: a path; empty for an unnamed socket (see unix(7)).
-    Unix(String),
+    Unix(Vec<u8>),
 }
 
 /// Addresses that mean something only together with an interface (RFC 4007): link-local ones, and groups of link or

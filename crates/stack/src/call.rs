@@ -94,7 +94,7 @@ pub enum Call {
     /// prlimit(2) of the process itself: reads `RLIMIT_NOFILE` and sets it, if one is given.
     FileLimit { limit: Option<usize> },
     /// unlink(2), of the path that bind(2) gave an `AF_UNIX` socket.
-    Unlink { path: String },
+    Unlink { path: Vec<u8> },
     /// setresuid(2): real, effective and saved user of the process; none: as it is. All are 0, the superuser, to begin
     /// with. Another effective user may neither bind ports below 1024 nor open raw sockets (capabilities(7)).
     SetUsers { real: Option<u32>, effective: Option<u32>, saved: Option<u32> },

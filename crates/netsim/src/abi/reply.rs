@@ -92,7 +92,22 @@ fn value_of(ret: &Ret, shape: Shape) -> Value {
 
 fn value_of_control(control: &Control) -> Value {
     let number = |n: i32| Value::Int(i64::from(n));
+    // Descriptors, see the stack's `socket/rights.rs`.
+    if (control.level, control.kind) == (1, 1) {
+        let int = |octets: &[u8]| octets.first_chunk::<4>().map_or(0, |octets| i32::from_le_bytes(*octets));
+        let entry = |entry: &[u8]| Value::Tuple(entry.chunks_exact(4).map(|n| number(int(n))).collect());
+        let entries = control.data.chunks_exact(12).map(entry).collect();
+        return Value::Tuple(vec![number(1), number(1), Value::List(entries)]);
+    }
     Value::Tuple(vec![number(control.level), number(control.kind), Value::Bytes(control.data.to_vec())])
+}
+
+/// A path as text, if it is some. An abstract name is octets to Python.
+pub(super) fn value_of_path(path: &[u8]) -> Value {
+    match core::str::from_utf8(path) {
+        Ok(text) if !text.starts_with('\0') => Value::Str(text.to_owned()),
+        _ => Value::Bytes(path.to_vec()),
+    }
 }
 
 /// An address as Python's `socket` writes it.
@@ -107,8 +122,6 @@ pub(crate) fn value_of_address(addr: &SockAddr) -> Value {
             Value::Int(i64::from(a.flowinfo())),
             Value::Int(i64::from(a.scope_id())),
         ]),
-        // An abstract name is octets to Python.
-        SockAddr::Unix(path) if path.starts_with('\0') => Value::Bytes(path.as_bytes().to_vec()),
-        SockAddr::Unix(path) => Value::Str(path.clone()),
+        SockAddr::Unix(path) => value_of_path(path),
     }
 }

@@ -4,6 +4,7 @@ use core::time::Duration;
 
 use socketlab_stack::{Call, Fd, SockAddr};
 
+use super::reply::value_of_path;
 use super::{Request, Shape, value_of_address};
 use crate::python;
 
@@ -165,7 +166,7 @@ impl Request {
                 }
                 Call::Bind { addr, .. } | Call::Connect { addr, .. } => address(addr),
                 Call::FileLimit { limit } => limit.map_or(String::new(), |limit| limit.to_string()),
-                Call::Unlink { path } => python::repr(&crate::marshal::Value::Str(path.clone())),
+                Call::Unlink { path } => python::repr(&value_of_path(path)),
                 Call::Listen { backlog, .. } => backlog.to_string(),
                 Call::GetSockOpt { level, name, .. } => {
                     format!("{}, {}", python::constant(LEVELS, *level), option_name(*level, *name))

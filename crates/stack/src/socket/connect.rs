@@ -394,6 +394,10 @@ impl Host {
         let Some(socket) = self.sockets.get_mut(id) else { return };
         socket.refs = socket.refs.saturating_sub(1);
         if socket.refs > 0 {
+            let unix = matches!(socket.body, Body::Unix(_));
+            if unix && self.sockets.in_flight > 0 {
+                self.collect_unreachable();
+            }
             return;
         }
         if !socket.watchers.is_empty() {

@@ -51,7 +51,7 @@ impl Host {
             Some(Body::Udp(_) | Body::Ping(_) | Body::Raw(_)) => {
                 self.send_datagram(now, id, data, to, control).into()
             }
-            Some(Body::Unix(_)) => self.send_unix(id, pending, data, to, blocking),
+            Some(Body::Unix(_)) => self.send_unix(id, pending, data, (to, control), blocking),
             Some(Body::Epoll(_)) => Errno::ENOTSOCK.into(),
             None => Errno::EBADF.into(),
         }
@@ -276,7 +276,7 @@ impl Host {
             Some(Body::Udp(_) | Body::Ping(_) | Body::Raw(_)) => {
                 self.recv_datagram(id, pending, len, flags, room)
             }
-            Some(Body::Unix(_)) => self.recv_unix(id, pending, len, flags),
+            Some(Body::Unix(_)) => self.recv_unix(id, pending, (len, room), flags),
             Some(Body::Epoll(_)) => Errno::ENOTSOCK.into(),
             None => Errno::EBADF.into(),
         }

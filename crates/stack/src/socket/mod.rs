@@ -13,6 +13,7 @@ mod names;
 mod options;
 mod poll;
 mod raw;
+mod rights;
 mod stream;
 mod tcp_options;
 mod unix;
@@ -319,8 +320,10 @@ pub(crate) struct Sockets {
     pub(crate) raw: BTreeSet<SocketId>,
     /// Connections by local and remote end, which stand in the sockets. Looked up only, never walked.
     connections: HashTable<SocketId>,
+    /// Descriptors that are in messages.
+    pub(crate) in_flight: usize,
     /// AF_UNIX names: paths, and abstract ones with a zero first. A path outlives its socket.
-    pub(crate) unix_names: BTreeMap<String, SocketId>,
+    pub(crate) unix_names: BTreeMap<Vec<u8>, SocketId>,
     /// Listeners by port.
     pub(crate) listeners: BTreeMap<u16, BTreeSet<SocketId>>,
 }

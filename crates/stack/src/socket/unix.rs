@@ -1,17 +1,20 @@
 //! AF_UNIX inside a host (unix(7)): streams, datagrams and sequenced packets, in pairs or by names. A name is a path or,
 //! with a zero first, abstract. The path of a socket that is closed stays, as its file would, until unlink(2).
 //!
-//! Who may connect to whom is in `unix_names`. Left out: ancillary data, and the file itself (the shim's business).
+//! Who may connect to whom is in `unix_names`, descriptors that travel in `rights`. Left out: credentials as ancillary
+//! data, and the file itself (the shim's business).
 
 use std::collections::VecDeque;
 
 use bytes::Bytes;
 
+use super::control::Control;
 use super::data::{cut_to, joined};
 use super::poll::{
     NEWS_ALL, NEWS_IN, NEWS_OUT, POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDHUP, POLLRDNORM, POLLWRBAND,
     POLLWRNORM,
 };
+use super::rights::Right;
 use super::wait::{Attempt, Pending};
 use super::{AF_UNIX, Body, SOCK_DGRAM, SOCK_SEQPACKET, SOCK_STREAM, Socket};
 use crate::addr::SockAddr;
@@ -36,9 +39,9 @@ pub(crate) struct Unix {
     /// It once had one.
     pub(crate) was_connected: bool,
     /// What bind(2), or the listener it comes from, called it.
-    pub(super) name: Option<String>,
+    pub(super) name: Option<Vec<u8>>,
     /// The other end's name, which outlives it.
-    pub(super) peer_name: String,
+    pub(super) peer_name: Vec<u8>,
     pub(super) listener: Option<UnixListener>,
     /// Who is at the other end: `SO_PEERCRED`.
     pub(super) peer_pid: Option<Pid>,
@@ -58,15 +61,42 @@ pub(super) struct UnixListener {
 pub(super) struct Message {
     data: Bytes,
     /// The sender's name, if it has one.
-    from: Option<String>,
+    from: Option<Vec<u8>>,
     /// The sender, who hears when it is read.
     by: SocketId,
+    rights: Vec<Right>,
 }
 
 impl Unix {
     /// The octets that wait, in order.
     pub(crate) fn waiting(&self) -> impl Iterator<Item = u8> + '_ {
         self.queue.iter().flat_map(|message| message.data.iter().copied())
+    }
+
+    /// The next octets of a stream, as one read would give them, and the rights that come with them.
+    fn peek(&self, wanted: usize) -> (Bytes, Vec<Right>) {
+        let mut data = Vec::new();
+        for message in &self.queue {
+            data.extend(message.data.iter().take(wanted - data.len()));
+            if data.len() == wanted || !message.rights.is_empty() {
+                return (data.into(), message.rights.clone());
+            }
+        }
+        (data.into(), Vec::new())
+    }
+
+    /// What is on the way in its queue.
+    pub(super) fn rights(&self) -> impl Iterator<Item = &Right> {
+        self.queue.iter().flat_map(|message| &message.rights)
+    }
+
+    pub(super) fn take_rights(&mut self) -> Vec<Right> {
+        self.queue.iter_mut().flat_map(|message| core::mem::take(&mut message.rights)).collect()
+    }
+
+    /// Connections that wait for accept(2).
+    pub(super) fn unaccepted(&self) -> impl Iterator<Item = SocketId> + '_ {
+        self.listener.iter().flat_map(|listener| listener.queue.iter().copied())
     }
 
     /// `FIONREAD`: octets that wait, or those of the first datagram.
@@ -143,12 +173,18 @@ impl Host {
         id: SocketId,
         pending: &mut Pending,
         data: &Bytes,
-        to: Option<&SockAddr>,
+        (to, control): (Option<&SockAddr>, &[Control]),
         blocking: bool,
     ) -> Attempt {
+        // They go with the first octets.
+        let control = if pending.taken == 0 { control } else { &[] };
+        let rights = match self.rights(pending.pid, control) {
+            Ok(rights) => rights,
+            Err(errno) => return errno.into(),
+        };
         let Some(socket) = self.sockets.get_mut(id) else { return Errno::EBADF.into() };
         if socket.kind == SOCK_DGRAM {
-            return self.send_unix_datagram(id, pending, data, to);
+            return self.send_unix_datagram(id, pending, data, to, rights);
         }
         let (stream, shut) = (socket.kind == SOCK_STREAM, socket.shut_write);
         let Some(unix) = self.unix(id) else { return Errno::EBADF.into() };
@@ -172,7 +208,8 @@ impl Host {
             return Attempt::Done(Err(Failure::Errno(Errno::EPIPE, Cause::ClosedByProgram)));
         }
         let name = unix.name.clone();
-        let Some(unix) = reader.and_then(|peer| self.unix_mut(peer)) else { return Errno::EPIPE.into() };
+        let Some(peer) = reader else { return Errno::EPIPE.into() };
+        let Some(unix) = self.unix(peer) else { return Errno::EPIPE.into() };
         let rest = data.slice(pending.taken.min(data.len())..);
         let room = BUFFER.saturating_sub(unix.held);
         if !stream && rest.len() > BUFFER {
@@ -182,12 +219,15 @@ impl Host {
         if n > room || n == 0 && !rest.is_empty() || !stream && unix.is_full() {
             return Attempt::again();
         }
-        if n > 0 || !stream {
-            unix.held += n;
-            unix.queue.push_back(Message { data: rest.slice(..n), from: name, by: id });
-        }
         pending.taken += n;
-        if let Some(peer) = reader.filter(|_| n > 0 || !stream) {
+        if n > 0 || !stream {
+            if let Err(errno) = self.send_rights(pending.pid, peer, &rights) {
+                return errno.into();
+            }
+            if let Some(unix) = self.unix_mut(peer) {
+                unix.held += n;
+                unix.queue.push_back(Message { data: rest.slice(..n), from: name, by: id, rights });
+            }
             self.wake_for(peer, NEWS_IN);
         }
         if pending.taken >= data.len() || !blocking {
@@ -204,6 +244,7 @@ impl Host {
         pending: &mut Pending,
         data: &Bytes,
         to: Option<&SockAddr>,
+        rights: Vec<Right>,
     ) -> Attempt {
         let Some(socket) = self.sockets.get(id) else { return Errno::EBADF.into() };
         let shut = socket.shut_write;
@@ -234,7 +275,7 @@ impl Host {
             return Attempt::Done(Err(Failure::Errno(Errno::EPIPE, Cause::ClosedByProgram)));
         }
         let deaf = self.sockets.get(to).is_none_or(|to| to.shut_read);
-        let Some(receiver) = self.unix_mut(to) else { return Errno::ECONNREFUSED.into() };
+        let Some(receiver) = self.unix(to) else { return Errno::ECONNREFUSED.into() };
         // Linux `unix_may_send`.
         if receiver.peer.is_some_and(|peer| peer != id) {
             return Errno::EPERM.into();
@@ -248,8 +289,13 @@ impl Host {
             }
             return Attempt::again();
         }
-        receiver.held += data.len();
-        receiver.queue.push_back(Message { data: data.clone(), from: name, by: id });
+        if let Err(errno) = self.send_rights(pending.pid, to, &rights) {
+            return errno.into();
+        }
+        if let Some(receiver) = self.unix_mut(to) {
+            receiver.held += data.len();
+            receiver.queue.push_back(Message { data: data.clone(), from: name, by: id, rights });
+        }
         self.wake_for(to, NEWS_IN);
         Ok(Ret::Len(data.len())).into()
     }
@@ -258,7 +304,7 @@ impl Host {
         &mut self,
         id: SocketId,
         pending: &mut Pending,
-        len: usize,
+        (len, room): (usize, Option<usize>),
         flags: i32,
     ) -> Attempt {
         let Some(socket) = self.sockets.get_mut(id) else { return Errno::EBADF.into() };
@@ -291,20 +337,23 @@ impl Host {
                 }
                 let cut = if message.data.len() > len { MSG_TRUNC } else { 0 };
                 let from = message.from.filter(|_| kind == SOCK_DGRAM).map(SockAddr::Unix);
-                return Ok(Ret::Data(cut_to(&message.data, len, flags), from, cut)).into();
+                let answer = (cut_to(&message.data, len, flags), from, cut);
+                return Ok(self.deliver_rights(pending.pid, answer, &message.rights, room, peek)).into();
             }
         }
         let so_far: usize = pending.read.iter().map(Bytes::len).sum();
         let mut wanted = len.saturating_sub(so_far);
         if stream && unix.held > 0 {
             if peek {
-                let data: Vec<u8> = unix.waiting().take(wanted).collect();
-                return Ok(Ret::Data(data.into(), None, 0)).into();
+                let (data, rights) = unix.peek(wanted);
+                return Ok(self.deliver_rights(pending.pid, (data, None, 0), &rights, room, true)).into();
             }
-            let mut emptied = false;
-            while wanted > 0 {
+            let (mut emptied, mut rights) = (false, Vec::new());
+            // No read goes beyond a message with rights.
+            while wanted > 0 && rights.is_empty() {
                 let Some(mut message) = unix.queue.pop_front() else { break };
                 let data = message.data.split_to(message.data.len().min(wanted));
+                rights = core::mem::take(&mut message.rights);
                 match message.data.is_empty() {
                     true => emptied = true,
                     false => unix.queue.push_front(message),
@@ -316,6 +365,10 @@ impl Host {
             // Linux `unix_write_space`, for each buffer that is free again.
             if let Some(peer) = peer {
                 self.wake_for(peer, if emptied { NEWS_OUT } else { 0 });
+            }
+            if !rights.is_empty() {
+                let answer = (joined(pending), None, 0);
+                return Ok(self.deliver_rights(pending.pid, answer, &rights, room, false)).into();
             }
         }
         let connected = kind != SOCK_DGRAM;
@@ -376,8 +429,11 @@ impl Host {
     /// has not accepted.
     pub(crate) fn close_unix(&mut self, id: SocketId) {
         let Some(Socket { body: Body::Unix(unix), kind, .. }) = self.sockets.remove(id) else { return };
-        if let Some(name) = unix.name.as_ref().filter(|name| name.starts_with('\0')) {
+        if let Some(name) = unix.name.as_ref().filter(|name| name.starts_with(&[0])) {
             self.sockets.unix_names.remove(name);
+        }
+        for message in unix.queue {
+            self.drop_rights(&message.rights);
         }
         for child in unix.listener.into_iter().flat_map(|listener| listener.queue) {
             let other = self.unix(child).and_then(|unix| unix.peer);

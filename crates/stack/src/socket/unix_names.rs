@@ -17,7 +17,7 @@ const MAX_NAME: usize = 108;
 
 impl Host {
     /// bind(2). An empty name asks for an abstract one of the kernel's choice.
-    pub(crate) fn bind_unix(&mut self, id: SocketId, name: &str) -> Result<Ret, Failure> {
+    pub(crate) fn bind_unix(&mut self, id: SocketId, name: &[u8]) -> Result<Ret, Failure> {
         let bound = self.unix(id).ok_or(Errno::EBADF)?.name.is_some();
         if name.is_empty() {
             if !bound {
@@ -30,7 +30,7 @@ impl Host {
         }
         if self.sockets.unix_names.contains_key(name) {
             // Linux makes the file before it looks at the socket.
-            let errno = if bound && name.starts_with('\0') { Errno::EINVAL } else { Errno::EADDRINUSE };
+            let errno = if bound && name.starts_with(&[0]) { Errno::EINVAL } else { Errno::EADDRINUSE };
             return Err(errno.into());
         }
         if bound {
@@ -46,7 +46,7 @@ impl Host {
     /// unix(7): an abstract name of five hexadecimal digits.
     fn autobind_unix(&mut self, id: SocketId) {
         let free = (0u32..=0xf_ffff)
-            .map(|number| format!("\0{number:05x}"))
+            .map(|number| format!("\0{number:05x}").into_bytes())
             .find(|name| !self.sockets.unix_names.contains_key(name));
         if let Some(name) = free {
             self.sockets.unix_names.insert(name.clone(), id);
@@ -57,16 +57,16 @@ impl Host {
     }
 
     /// unlink(2) on the path of a socket: the name is free again; who is connected stays so.
-    pub(crate) fn unlink_unix(&mut self, path: &str) -> Result<Ret, Failure> {
+    pub(crate) fn unlink_unix(&mut self, path: &[u8]) -> Result<Ret, Failure> {
         // An abstract name is no file, and to unlink(2) it is the empty path.
-        let removed = if path.starts_with('\0') { None } else { self.sockets.unix_names.remove(path) };
+        let removed = if path.starts_with(&[0]) { None } else { self.sockets.unix_names.remove(path) };
         removed.map(|_| Ret::Unit).ok_or(Errno::ENOENT.into())
     }
 
     /// The socket of this name and kind (Linux `unix_find_other`).
-    pub(super) fn unix_named(&self, name: &str, kind: i32) -> Result<SocketId, Errno> {
+    pub(super) fn unix_named(&self, name: &[u8], kind: i32) -> Result<SocketId, Errno> {
         let Some(&id) = self.sockets.unix_names.get(name) else {
-            return Err(if name.starts_with('\0') { Errno::ECONNREFUSED } else { Errno::ENOENT });
+            return Err(if name.starts_with(&[0]) { Errno::ECONNREFUSED } else { Errno::ENOENT });
         };
         // The file is there, but its socket was closed.
         let socket = self.sockets.get(id).ok_or(Errno::ECONNREFUSED)?;
@@ -94,7 +94,7 @@ impl Host {
         tables.find(|(_, files)| files.iter().any(|(_, socket)| socket == id)).map(|(pid, _)| *pid)
     }
 
-    pub(crate) fn connect_unix(&mut self, pending: &mut Pending, name: &str) -> Attempt {
+    pub(crate) fn connect_unix(&mut self, pending: &mut Pending, name: &[u8]) -> Attempt {
         let Some(&id) = pending.sockets.first() else { return Errno::EBADF.into() };
         let Some(socket) = self.sockets.get(id) else { return Errno::EBADF.into() };
         let kind = socket.kind;
@@ -152,7 +152,7 @@ impl Host {
     }
 
     /// For datagrams connect(2) only remembers the peer.
-    fn connect_unix_datagram(&mut self, id: SocketId, name: &str) -> Result<Ret, Failure> {
+    fn connect_unix_datagram(&mut self, id: SocketId, name: &[u8]) -> Result<Ret, Failure> {
         let other = self.unix_named(name, SOCK_DGRAM)?;
         // Linux `unix_may_send`.
         if self.unix(other).is_some_and(|unix| unix.peer.is_some_and(|peer| peer != id)) {

@@ -48,7 +48,7 @@ fn reading_nothing_of_a_full_stream_is_over_at_once() {
 fn an_abstract_name_is_no_file() {
     let mut net = Net::new();
     let fd = net.open(0, 1, STREAM, 0);
-    net.now(0, Call::Bind { fd, addr: SockAddr::Unix("\0name".into()) }).unwrap();
+    net.now(0, Call::Bind { fd, addr: SockAddr::Unix(b"\0name".to_vec()) }).unwrap();
     assert_eq!(errno(net.now(0, Call::Unlink { path: "\0name".into() })), Errno::ENOENT);
 }
 

@@ -280,8 +280,8 @@ fn any_call(random: &mut Random) -> Call {
         2 => addr("0.0.0.0:0"),
         3 => addr("[::1]:80"),
         4 => addr("224.0.0.9:99"),
-        5 => SockAddr::Unix(format!("\0{}", random.below(3))),
-        6 => SockAddr::Unix(format!("path{}", random.below(3))),
+        5 => SockAddr::Unix(format!("\0{}", random.below(3)).into_bytes()),
+        6 => SockAddr::Unix(format!("path{}", random.below(3)).into_bytes()),
         _ => addr(&format!("10.0.0.1:{}", random.below(3) + 80)),
     };
     let any = |random: &mut Random| match random.below(6) {
@@ -319,7 +319,7 @@ fn any_call(random: &mut Random) -> Call {
         14 => Call::Send { fd, data, flags, timeout },
         15 => Call::SendTo { fd, data, flags, addr, timeout },
         16 => Call::Recv { fd, len, flags, timeout },
-        17 => Call::Unlink { path: format!("path{}", random.below(3)) },
+        17 => Call::Unlink { path: format!("path{}", random.below(3)).into_bytes() },
         18 => Call::EpollCreate,
         19 => Call::EpollCtl {
             epoll: Fd(random.below(8) as i32),
