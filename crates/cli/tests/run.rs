@@ -227,6 +227,39 @@ fn ping_and_traceroute_run_as_they_are() {
     check("ping");
 }
 
+#[test]
+fn routers_pass_ipv6_on() {
+    check("routers-v6");
+    // Each of the three links asked for neighbours, and all that was sent is sound.
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (trace, capture) = (folder.path().join("trace.jsonl"), folder.path().join("all.pcapng"));
+    let lab = labs().join("routers-v6").display().to_string();
+    report(&[&lab, "--trace", &trace.display().to_string(), "--pcap", &capture.display().to_string()]);
+    let trace = fs::read_to_string(trace).expect("a trace");
+    let sent: Vec<Value> = trace
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .filter(|line: &Value| line["event"] == "frame-sent")
+        .collect();
+    for (link, target) in [(0, "fd01::1"), (1, "fd02::2"), (2, "fd03::80")] {
+        let question = format!("Neighbor Solicitation for {target} ");
+        let asked = sent.iter().any(|f| f["link"] == link && text(&f["info"]).starts_with(&question));
+        assert!(asked, "link {link}: {question}");
+    }
+    // The hop limit of the SYN to port 7007, link by link: octet 21 of the frame.
+    let syn = sent.iter().filter(|f| text(&f["info"]).contains("→ 7007 [SYN]"));
+    let limits: Vec<&str> = syn.filter_map(|f| text(&f["bytes"]).get(42..44)).collect();
+    assert_eq!(limits, ["40", "3f", "3e"]);
+    let bad = "_ws.malformed || tcp.checksum.status == 0 || udp.checksum.status == 0 || icmpv6.checksum.status == 0";
+    let output = Command::new("tshark")
+        .args(["-o", "tcp.check_checksum:TRUE", "-o", "udp.check_checksum:TRUE", "-r"])
+        .arg(&capture)
+        .args(["-Y", bad])
+        .output()
+        .expect("tshark is installed");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "");
+}
+
 /// Numbers of three digits or more are ports that the system chose, or amounts of octets that depend on its buffers;
 /// but error numbers stay.
 fn without_chance(text: &str) -> String {
