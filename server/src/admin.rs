@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{Router, extract::State, http::header::CONTENT_TYPE, response::IntoResponse, routing::get};
 use tokio::net::TcpListener;
 
-use crate::{Shared, http};
+use crate::{Shared, http, teacher};
 
 /// Serves until the relay has stopped.
 pub(crate) async fn run(listener: TcpListener, shared: Arc<Shared>) {
@@ -14,6 +14,7 @@ pub(crate) async fn run(listener: TcpListener, shared: Arc<Shared>) {
         .route("/metrics", get(metrics))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(http::ready))
+        .merge(teacher::routes())
         .with_state(shared);
     if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await {
         tracing::error!(%error, "the admin listener has ended");

@@ -27,13 +27,13 @@ use crate::{
     meter::ConnectionPermit,
     relay::{self, Visitor},
     settings::{Profile, Settings},
-    wsproxy,
+    teacher, wsproxy,
 };
 
 const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
 const PERMISSIONS_POLICY: HeaderName = HeaderName::from_static("permissions-policy");
-const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+pub(crate) const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 pub(crate) fn router(shared: Arc<Shared>) -> Router {
     Router::new()
@@ -42,6 +42,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/wisp/", any(wisp))
         .route("/wsproxy/{target}", any(proxy))
         .route("/lan/{room}", any(shared_lan))
+        .merge(teacher::guarded(&shared))
         .fallback(assets::serve)
         .layer(from_fn(headers))
         .with_state(shared)

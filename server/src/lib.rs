@@ -22,6 +22,7 @@ pub mod echo;
 mod guard;
 mod http;
 mod lan;
+mod ledger;
 mod meter;
 mod metrics;
 mod options;
@@ -29,13 +30,14 @@ mod ports;
 mod relay;
 mod settings;
 pub mod tcp_info;
+mod teacher;
 mod tls;
 mod wsproxy;
 
 use std::{
     io::{self, IsTerminal, Write},
     net::SocketAddr,
-    sync::Arc,
+    sync::{Arc, atomic::AtomicU64},
     time::Duration,
 };
 
@@ -47,6 +49,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     dial::{Resolve, SystemResolver},
+    ledger::Ledger,
     meter::{Addresses, Meter},
     metrics::Metrics,
     settings::Settings,
@@ -103,6 +106,10 @@ pub(crate) struct Shared {
     /// What all clients use together.
     pub(crate) meter: Arc<Meter>,
     pub(crate) addresses: Addresses,
+    /// The streams that are open.
+    pub(crate) ledger: Arc<Ledger>,
+    /// WebSockets so far.
+    pub(crate) sessions: AtomicU64,
     /// Nothing new is taken in.
     pub(crate) drain: CancellationToken,
     /// Everything ends.
@@ -174,6 +181,8 @@ pub async fn bind_with(options: ServeOptions, resolver: Arc<dyn Resolve>) -> Res
         metrics: Metrics::new(),
         meter: Arc::default(),
         addresses: Addresses::default(),
+        ledger: Arc::default(),
+        sessions: AtomicU64::new(0),
         drain: CancellationToken::new(),
         stop,
         tasks: TaskTracker::new(),

@@ -208,16 +208,19 @@ impl Lan {
         }
     }
 
+    /// Whether this is the word that makes a teacher. Nothing is, if there is none.
+    pub(crate) fn is_teachers_word(&self, said: &str) -> bool {
+        // Digests, so that the time the comparison takes tells nothing about the word.
+        let digest = |text: &str| Sha256::digest(text.as_bytes());
+        self.options.teacher_word.as_ref().is_some_and(|word| digest(word) == digest(said))
+    }
+
     /// What the member's key leaves behind, and whether the teacher's word is right.
     fn greeting(&self, message: &ToRelay) -> Option<Greeting> {
         let ToRelay::Hello { key, teacher, .. } = message else { return None };
-        let digest = |text: &str| Sha256::digest(text.as_bytes());
         let mut owner = [0; 8];
-        owner.copy_from_slice(&digest(key)[..8]);
-        let teacher = teacher.as_ref().map(|said| {
-            // Digests, so that the time the comparison takes tells nothing about the word.
-            self.options.teacher_word.as_ref().is_some_and(|word| digest(word) == digest(said))
-        });
+        owner.copy_from_slice(&Sha256::digest(key.as_bytes())[..8]);
+        let teacher = teacher.as_ref().map(|said| self.is_teachers_word(said));
         Some(Greeting { owner: Owner(u64::from_be_bytes(owner)), teacher })
     }
 }

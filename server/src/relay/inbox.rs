@@ -7,17 +7,17 @@ use std::{
     net::SocketAddr,
     sync::{
         Mutex, MutexGuard, OnceLock, PoisonError, Weak,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
 use bytes::Bytes;
 use socketlab_wisp::Reason;
-use tokio::{net::TcpStream, sync::Notify};
+use tokio::{net::TcpStream, sync::Notify, time::Instant};
 
 /// See the module's text. Bounded by the credit that the client gets.
 #[derive(Debug)]
-pub(super) struct Inbox {
+pub(crate) struct Inbox {
     state: Mutex<State>,
     /// Something changed in `state`; for the one that reads the queue.
     more: Notify,
@@ -26,6 +26,10 @@ pub(super) struct Inbox {
     /// Octets that may be sent to the client.
     window: AtomicU64,
     widened: Notify,
+    /// When it began.
+    began: Instant,
+    /// A teacher has ended it.
+    is_cut: AtomicBool,
     /// The socket, for questions about it.
     socket: OnceLock<Weak<TcpStream>>,
     pub(super) octets_up: AtomicU64,
@@ -89,6 +93,8 @@ impl Inbox {
             ended: Notify::new(),
             window: AtomicU64::new(window.map_or(u64::MAX / 2, u64::from)),
             widened: Notify::new(),
+            began: Instant::now(),
+            is_cut: AtomicBool::new(false),
             socket: OnceLock::new(),
             octets_up: AtomicU64::new(0),
             octets_down: AtomicU64::new(0),
@@ -226,8 +232,23 @@ impl Inbox {
         self.socket.get().and_then(Weak::upgrade)
     }
 
+    /// A teacher ends the stream.
+    pub(crate) fn cut(&self) {
+        self.is_cut.store(true, Ordering::Release);
+        self.close(Reason::NETWORK_ERROR);
+    }
+
+    pub(super) fn is_cut(&self) -> bool {
+        self.is_cut.load(Ordering::Acquire)
+    }
+
+    /// When it began.
+    pub(crate) fn began(&self) -> Instant {
+        self.began
+    }
+
     /// Octets moved so far.
-    pub(super) fn moved(&self) -> (u64, u64) {
+    pub(crate) fn moved(&self) -> (u64, u64) {
         (self.octets_up.load(Ordering::Relaxed), self.octets_down.load(Ordering::Relaxed))
     }
 }

@@ -35,10 +35,8 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use self::{
-    inbox::{Inbox, Item},
-    out::Out,
-};
+pub(crate) use self::inbox::Inbox;
+use self::{inbox::Item, out::Out};
 use crate::{
     GRACE, Shared,
     dial::{Names, Pins},
@@ -87,6 +85,8 @@ struct Patience {
 struct Connection {
     shared: Arc<Shared>,
     peer: IpAddr,
+    /// Its number among all.
+    session: u64,
     rights: Mutex<Option<Arc<Rights>>>,
     meters: Meters,
     /// Version 2: the client has sent its INFO and been let in.
@@ -164,6 +164,7 @@ async fn serve(shared: Arc<Shared>, visitor: Visitor, socket: WebSocket) {
     let (out, queue) = Out::new(sink);
     let connection = Arc::new(Connection {
         peer,
+        session: shared.sessions.fetch_add(1, Ordering::Relaxed) + 1,
         rights: Mutex::new(None),
         meters: permit.meters(),
         is_greeted: AtomicBool::new(!version2),

@@ -32,6 +32,7 @@ use super::{
 };
 use crate::{
     dial::{self, DialError},
+    ledger::{Entry, Listed},
     tcp_info,
 };
 
@@ -50,10 +51,16 @@ const FLUSH: Duration = Duration::from_secs(30);
 /// UDP has no end: a stream that moved nothing for so long is over. RFC 4787 REQ-5 asks NATs for 5 minutes.
 const UDP_IDLE: Duration = Duration::from_secs(300);
 
+/// Why a stream ends that a teacher ends.
+const CUT: &str = "a teacher closed this connection";
+const ECONNABORTED: u16 = 103;
+
 /// How a stream ended.
 enum End {
     /// The client has closed it.
     Client(Reason),
+    /// A teacher has.
+    Teacher,
     /// Both sides have sent all they will.
     Both,
     /// The target has finished (without our extension that ends the stream), or failed.
@@ -69,7 +76,29 @@ struct What<'a> {
     transport: Transport,
     host: &'a str,
     to: SocketAddr,
-    start: Instant,
+    _listed: Listed,
+}
+
+impl<'a> What<'a> {
+    fn new(
+        connection: &Connection,
+        transport: Transport,
+        kind: &'static str,
+        (host, to): (&'a str, SocketAddr),
+        inbox: &Arc<Inbox>,
+    ) -> What<'a> {
+        let who = connection.rights().map(|rights| rights.profile.name.clone()).unwrap_or_default();
+        let entry = Entry {
+            who,
+            peer: connection.peer,
+            session: connection.session,
+            kind,
+            host: host.to_owned(),
+            to,
+            inbox: Arc::downgrade(inbox),
+        };
+        What { transport, host, to, _listed: connection.shared.ledger.enter(entry) }
+    }
 }
 
 async fn refused(
@@ -88,9 +117,9 @@ async fn refused(
 }
 
 fn ended(connection: &Connection, what: &What<'_>, inbox: &Inbox, why: &str) {
-    let What { transport, host, to, start } = what;
+    let What { transport, host, to, .. } = what;
     let (up, down) = inbox.moved();
-    let seconds = start.elapsed().as_secs_f64();
+    let seconds = inbox.began().elapsed().as_secs_f64();
     tracing::info!(peer = %connection.peer, %transport, ?host, %to, up, down, seconds, why, "closed");
     connection.shared.metrics.streams_open.dec();
 }
@@ -154,7 +183,7 @@ pub(super) async fn tcp(
     connection.opened(key).await;
     let patience = rights.patience;
     drop(rights);
-    let what = What { transport: Transport::Tcp, host, to, start: Instant::now() };
+    let what = What::new(connection, Transport::Tcp, "tcp", (host, to), &inbox);
     to_the_end(connection, key, &target, &inbox, patience, &what).await;
 }
 
@@ -165,10 +194,10 @@ pub(super) async fn accepted(
     rights: &Rights,
     socket: Arc<TcpStream>,
     remote: SocketAddr,
-    inbox: &Inbox,
+    inbox: &Arc<Inbox>,
 ) {
     connection.shared.metrics.streams_open.inc();
-    let what = What { transport: Transport::Tcp, host: "", to: remote, start: Instant::now() };
+    let what = What::new(connection, Transport::Tcp, "tcp-accepted", ("", remote), inbox);
     to_the_end(connection, key, &socket, inbox, rights.patience, &what).await;
 }
 
@@ -183,8 +212,16 @@ async fn to_the_end(
     if let Some(timeout) = patience.target {
         dial::keep_alive(target, timeout);
     }
-    let end = carry(connection, key, target, inbox, patience).await;
+    let end = match carry(connection, key, target, inbox, patience).await {
+        End::Client(_) if inbox.is_cut() => End::Teacher,
+        end => end,
+    };
     let why = match end {
+        End::Teacher => {
+            drop(target.set_zero_linger());
+            connection.fail(key, Reason::NETWORK_ERROR, ECONNABORTED, CUT).await;
+            CUT.to_owned()
+        }
         End::Client(reason) if is_broken(reason) => {
             // The target is told by a reset, not by an end of file that it could take for good.
             drop(target.set_zero_linger());
@@ -440,7 +477,7 @@ pub(super) async fn udp(
         let body = Ext::Opened { local, remote: Some(remote) };
         connection.send(&Packet::Ext { stream: key.id, body }).await;
     }
-    let what = What { transport: Transport::Udp, host, to, start: Instant::now() };
+    let what = What::new(connection, Transport::Udp, "udp", (host, to), &inbox);
     let why = loop {
         tokio::select! {
             biased;
@@ -456,6 +493,10 @@ pub(super) async fn udp(
                     connection.pace(datagram.len()).await;
                 }
                 Next::Finished => {}
+                Next::Closed if inbox.is_cut() => {
+                    connection.fail(key, Reason::NETWORK_ERROR, ECONNABORTED, CUT).await;
+                    break CUT.to_owned();
+                }
                 Next::Closed => break "closed by the client".to_owned(),
                 // Datagrams are never written but here.
                 Next::Failed(error) => break error.to_string(),

@@ -13,4 +13,5 @@ mod peers;
 mod process;
 mod refusals;
 mod safety;
+mod teacher;
 mod wisp;
