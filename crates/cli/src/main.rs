@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! socketlab run LAB      a lab's programs in this machine's Python, in virtual time        run
+//! socketlab check LAB    what is wrong or odd in a lab, without running it               check
 //! socketlab labs         the labs that ship with it                                        labs
 //! socketlab new DIR      a lab to begin with                                               labs
 //! socketlab lab schema   the lab file's JSON schema, for editors                          labs
@@ -11,6 +12,7 @@
 //!
 //! Exit status: 0 all well, 1 a program failed or never ended, 2 the lab or the command line is wrong.
 
+mod check;
 mod duration;
 mod labs;
 mod packetdrill;
@@ -33,7 +35,9 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Run a lab's programs on simulated hosts, in virtual time
-    Run(run::RunOptions),
+    Run(Box<run::RunOptions>),
+    /// Look labs through without running them
+    Check(check::CheckOptions),
     /// List the labs that ship with socketlab
     Labs,
     /// Write a lab to begin with
@@ -50,6 +54,7 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Run(options) => run::run(&options),
+        Command::Check(options) => check::check(&options),
         Command::Labs => labs::list(),
         Command::Lab(command) => labs::tell(command),
         Command::New(options) => labs::create(&options),

@@ -15,14 +15,17 @@ mod problem;
 mod publish;
 mod read;
 mod units;
+mod warn;
 
 use std::collections::BTreeMap;
 
 pub use library::{LessonText, ShippedLab, library};
+pub use nearest::nearest;
 pub use plan::RoomAddress;
 pub use problem::{PROBLEM_KEYS, Problem};
 use socketlab_netsim::{NodeKind, Program, Topology, World, WorldBuilder};
 use socketlab_stack::Profile;
+pub use warn::Warning;
 
 /// A lab that was read and found sound.
 #[derive(Clone, Debug)]
@@ -31,6 +34,8 @@ pub struct Lab {
     parts: WorldBuilder,
     /// Field and line of each program's file.
     files: Vec<(String, u32)>,
+    /// Field and line of each host's, router's and gateway's name.
+    nodes: BTreeMap<String, (String, u32)>,
     /// Whether it has a port to a shared LAN, and the room that the file names.
     lan: Option<Option<String>>,
     /// Whether the file has links of its own.
@@ -65,8 +70,10 @@ impl Lab {
             return Err(problems);
         }
         let files = file.programs.iter().map(|p| (format!("{}.file", p.path), p.file.line)).collect();
+        let place = |node: &file::HostEntry| (format!("{}.name", node.path), node.name.line);
+        let nodes = file.nodes.iter().map(|node| (node.name.value.clone(), place(node))).collect();
         let lan = file.lans.into_iter().next().map(|lan| lan.room);
-        Ok(Lab { title: file.title, parts, files, lan, linked: !file.links.is_empty() })
+        Ok(Lab { title: file.title, parts, files, nodes, lan, linked: !file.links.is_empty() })
     }
 
     /// The lab's title; empty if it has none.

@@ -2,7 +2,7 @@
 
 /// The candidate that differs least from `word`, if it is near enough to be what was meant: at most a third of the
 /// letters, and at most three, wrong, missing, too many or swapped with their neighbour.
-pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let limit = (word.chars().count().max(3) / 3).min(3);
     candidates
         .into_iter()

@@ -146,7 +146,6 @@ pub struct GatewayView {
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "fields say it; see netsim's records")]
-#[expect(clippy::large_enum_variant, reason = "most events are frames: a box would cost more than it saves")]
 pub enum EventKind {
     FrameSent(Box<FrameView>),
     FrameDelivered {

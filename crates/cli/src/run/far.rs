@@ -23,7 +23,7 @@ pub(crate) enum News {
 /// See the module's text.
 pub(crate) enum FarSide {
     /// Without `--relay`.
-    Machine(RealWorld),
+    Machine(Box<RealWorld>),
     /// With it.
     Relay(Box<RelayWorld>),
 }
@@ -33,7 +33,7 @@ impl FarSide {
     pub(crate) fn new(options: &RunOptions) -> Result<FarSide> {
         Ok(match &options.relay {
             Some(address) => FarSide::Relay(Box::new(RelayWorld::new(address.clone())?)),
-            None => FarSide::Machine(RealWorld::new(&options.allow, options.publish)?),
+            None => FarSide::Machine(Box::new(RealWorld::new(&options.allow, options.publish)?)),
         })
     }
 

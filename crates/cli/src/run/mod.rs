@@ -31,7 +31,7 @@ mod python;
 mod recorded;
 mod relay;
 mod report;
-mod source;
+pub(crate) mod source;
 mod terminal;
 mod trace;
 mod typed;

@@ -19,6 +19,8 @@ const MOST_OCTETS: u64 = 64 << 20;
 pub(crate) struct Source {
     lab: Lab,
     files: Files,
+    /// The programs' texts, by name.
+    texts: BTreeMap<String, String>,
 }
 
 enum Files {
@@ -67,7 +69,7 @@ pub(crate) fn load(name: &str) -> Result<Result<Source, Vec<String>>> {
     if !missing.is_empty() {
         return Ok(Err(missing.iter().map(ToString::to_string).collect()));
     }
-    Ok(Ok(Source { lab, files }))
+    Ok(Ok(Source { lab, files, texts }))
 }
 
 fn read(path: &Path) -> Result<String> {
@@ -75,6 +77,15 @@ fn read(path: &Path) -> Result<String> {
 }
 
 impl Source {
+    pub(crate) fn lab(&self) -> &Lab {
+        &self.lab
+    }
+
+    /// The programs' texts, by name.
+    pub(crate) fn texts(&self) -> &BTreeMap<String, String> {
+        &self.texts
+    }
+
     /// A world of this lab at time zero.
     pub(crate) fn build(&self, seed: u64, profile: Profile) -> World {
         let profile = match profile {
