@@ -14,6 +14,7 @@ mod inbox;
 mod out;
 mod port;
 mod stream;
+mod udp;
 
 use std::{
     collections::HashMap,
@@ -470,7 +471,7 @@ impl Connection {
         self.shared.tasks.spawn(async move {
             match kind {
                 StreamKind::Tcp => stream::tcp(&connection, key, rights, &host, port, inbox).await,
-                StreamKind::Udp => stream::udp(&connection, key, rights, &host, port, inbox).await,
+                StreamKind::Udp => udp::udp(&connection, key, rights, &host, port, inbox).await,
             }
             drop(permit);
         });

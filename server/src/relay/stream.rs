@@ -1,4 +1,4 @@
-//! One stream: a task that dials the target and moves octets both ways until both sides have ended.
+//! One TCP stream: a task that dials the target and moves octets both ways until both sides have ended.
 //!
 //! Plain Wisp has no half-close: the target's end is the stream's. With our extension each side ends by itself.
 
@@ -19,8 +19,7 @@ use socketlab_wisp::{
     packet::{HEADER_LEN, data_header},
 };
 use tokio::{
-    io::Interest,
-    net::{TcpStream, UdpSocket},
+    net::TcpStream,
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, interval_at, timeout},
 };
@@ -42,18 +41,12 @@ const READ: usize = 32 * 1024;
 /// Pieces written to a target at a time.
 const PIECES: usize = 16;
 
-/// Octets in a datagram at most, and a little more, so that none is cut.
-const DATAGRAM: usize = 64 * 1024;
-
 /// How long a target may take for what the client sent before it closed.
 const FLUSH: Duration = Duration::from_secs(30);
 
-/// UDP has no end: a stream that moved nothing for so long is over. RFC 4787 REQ-5 asks NATs for 5 minutes.
-const UDP_IDLE: Duration = Duration::from_secs(300);
-
 /// Why a stream ends that a teacher ends.
-const CUT: &str = "a teacher closed this connection";
-const ECONNABORTED: u16 = 103;
+pub(super) const CUT: &str = "a teacher closed this connection";
+pub(super) const ECONNABORTED: u16 = 103;
 
 /// How a stream ended.
 enum End {
@@ -72,7 +65,7 @@ enum End {
 }
 
 /// A stream's target, for the log.
-struct What<'a> {
+pub(super) struct What<'a> {
     transport: Transport,
     host: &'a str,
     to: SocketAddr,
@@ -80,7 +73,7 @@ struct What<'a> {
 }
 
 impl<'a> What<'a> {
-    fn new(
+    pub(super) fn new(
         connection: &Connection,
         transport: Transport,
         kind: &'static str,
@@ -101,7 +94,7 @@ impl<'a> What<'a> {
     }
 }
 
-async fn refused(
+pub(super) async fn refused(
     connection: &Connection,
     key: StreamKey,
     transport: Transport,
@@ -116,7 +109,7 @@ async fn refused(
     connection.fail(key, error.reason(), error.errno(), &error.to_string()).await;
 }
 
-fn ended(connection: &Connection, what: &What<'_>, inbox: &Inbox, why: &str) {
+pub(super) fn ended(connection: &Connection, what: &What<'_>, inbox: &Inbox, why: &str) {
     let What { transport, host, to, .. } = what;
     let (up, down) = inbox.moved();
     let seconds = inbox.began().elapsed().as_secs_f64();
@@ -124,13 +117,13 @@ fn ended(connection: &Connection, what: &What<'_>, inbox: &Inbox, why: &str) {
     connection.shared.metrics.streams_open.dec();
 }
 
-fn began(connection: &Connection, transport: Transport, host: &str, to: SocketAddr) {
+pub(super) fn began(connection: &Connection, transport: Transport, host: &str, to: SocketAddr) {
     tracing::info!(peer = %connection.peer, %transport, ?host, %to, "opened");
     connection.shared.metrics.streams_open.inc();
 }
 
 /// Dials while the client may still change its mind. `None`: it has.
-async fn dial<T>(
+pub(super) async fn dial<T>(
     inbox: &Inbox,
     dialling: impl Future<Output = Result<T, DialError>>,
 ) -> Option<Result<T, DialError>> {
@@ -435,7 +428,7 @@ pub(super) async fn reserve(connection: &Connection, octets: usize) -> io::Resul
     unsent.acquire_many_owned(octets).await.map_err(|_| io::ErrorKind::NotConnected.into())
 }
 
-async fn deliver(
+pub(super) async fn deliver(
     connection: &Connection,
     message: BytesMut,
     octets: usize,
@@ -450,120 +443,4 @@ async fn deliver(
     connection.out.send(message, used).await.map_err(|Gone| io::ErrorKind::NotConnected)?;
     connection.pace(octets).await;
     Ok(())
-}
-
-/// A UDP stream from CONNECT to CLOSE.
-pub(super) async fn udp(
-    connection: &Arc<Connection>,
-    key: StreamKey,
-    rights: Arc<Rights>,
-    host: &str,
-    port: u16,
-    inbox: Arc<Inbox>,
-) {
-    let shared = &connection.shared;
-    let dialling = dial::udp(connection.names(), &rights.profile.policy, host, port);
-    let Some(dialled) = dial(&inbox, dialling).await else { return };
-    let (target, to) = match dialled {
-        Ok(dialled) => dialled,
-        Err(error) => return refused(connection, key, Transport::Udp, host, port, &error).await,
-    };
-    drop(rights);
-    began(connection, Transport::Udp, host, to);
-    shared.metrics.stream("udp");
-    if connection.window.get().is_some()
-        && let (Ok(local), Ok(remote)) = (target.local_addr(), target.peer_addr())
-    {
-        let body = Ext::Opened { local, remote: Some(remote) };
-        connection.send(&Packet::Ext { stream: key.id, body }).await;
-    }
-    let what = What::new(connection, Transport::Udp, "udp", (host, to), &inbox);
-    let why = loop {
-        tokio::select! {
-            biased;
-            // Closed: what was sent before goes out, which takes no time.
-            next = inbox.next() => match next {
-                Next::Item(Item::Data(datagram) | Item::To(_, datagram) | Item::Rest(datagram, _)) => {
-                    if let Err(error) = target.send(&datagram).await {
-                        udp_failed(connection, key, &error).await;
-                        break error.to_string();
-                    }
-                    inbox.octets_up.fetch_add(datagram.len() as u64, Ordering::Relaxed);
-                    connection.took(key, datagram.len()).await;
-                    connection.pace(datagram.len()).await;
-                }
-                Next::Finished => {}
-                Next::Closed if inbox.is_cut() => {
-                    connection.fail(key, Reason::NETWORK_ERROR, ECONNABORTED, CUT).await;
-                    break CUT.to_owned();
-                }
-                Next::Closed => break "closed by the client".to_owned(),
-                // Datagrams are never written but here.
-                Next::Failed(error) => break error.to_string(),
-            },
-            // An ICMP error makes a socket ready for errors only.
-            ready = target.ready(Interest::READABLE | Interest::ERROR) => {
-                let received = match ready {
-                    Ok(ready) if ready.is_error() => pending_error(&target),
-                    Ok(_) => receive(connection, key, &target, &inbox).await,
-                    Err(error) => Err(error),
-                };
-                if let Err(error) = received {
-                    udp_failed(connection, key, &error).await;
-                    break error.to_string();
-                }
-            }
-            () = tokio::time::sleep(UDP_IDLE) => {
-                connection.close(key, Reason::VOLUNTARY).await;
-                break format!("nothing moved for {UDP_IDLE:?}");
-            }
-        }
-    };
-    ended(connection, &what, &inbox, &why);
-}
-
-/// Passes on one datagram, if there is one after all.
-async fn receive(
-    connection: &Connection,
-    key: StreamKey,
-    target: &UdpSocket,
-    inbox: &Inbox,
-) -> io::Result<()> {
-    let permit = reserve(connection, DATAGRAM).await?;
-    let mut message = BytesMut::with_capacity(HEADER_LEN + DATAGRAM);
-    message.put_slice(&data_header(key.id));
-    match target.try_recv_buf(&mut message) {
-        Ok(octets) => {
-            // Most datagrams are small: do not keep 64 KiB for each while it waits.
-            let message = BytesMut::from(&message[..]);
-            inbox.octets_down.fetch_add(octets as u64, Ordering::Relaxed);
-            deliver(connection, message, octets, permit).await
-        }
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
-        Err(error) => Err(error),
-    }
-}
-
-/// The error that made the socket ready, if it is still there.
-fn pending_error(target: &UdpSocket) -> io::Result<()> {
-    match target.take_error()? {
-        Some(error) => Err(error),
-        None => {
-            // Taken by a send: forget that there was one, or the loop would not rest.
-            let nothing: io::Result<()> =
-                target.try_io(Interest::ERROR, || Err(io::ErrorKind::WouldBlock.into()));
-            drop(nothing);
-            Ok(())
-        }
-    }
-}
-
-async fn udp_failed(connection: &Connection, key: StreamKey, error: &io::Error) {
-    // The target's machine answers a datagram by "port unreachable": as near to refusing as UDP comes.
-    let reason = match error.kind() {
-        io::ErrorKind::ConnectionRefused => Reason::REFUSED,
-        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => Reason::UNREACHABLE,
-        _ => Reason::NETWORK_ERROR,
-    };
-    connection.fail(key, reason, dial::errno(error), &error.to_string()).await;
 }
