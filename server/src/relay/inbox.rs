@@ -49,7 +49,7 @@ struct State {
 
 /// Messages that may wait in the buffers that they were read into. A message keeps all of its buffer, which may be many
 /// times its length; copying costs time, which a target that takes so little does not lack. A choice.
-const AS_READ: usize = 16;
+const AS_READ: usize = 48;
 
 impl State {
     fn put(&mut self, item: Item) {
