@@ -3,12 +3,11 @@ is decided here, everything else is asked of the world (`resolve`, `revresolve`)
 
 import os
 import re
-import sys
 from operator import index
 
 from socketlab import sched
 from socketlab.errors import exception, herror
-from socketlab.like_c import like_c
+from socketlab.like_c import like_c, wrong_arguments
 from socketlab.linux import CONSTANTS
 
 AF_UNSPEC, AF_INET, AF_INET6 = 0, 2, 10
@@ -336,11 +335,9 @@ def getnameinfo(sockaddr, flags, /):
 
 
 def inet_aton(*args):
-    if len(args) != 1:
-        raise TypeError(f"inet_aton() takes exactly 1 argument ({len(args)} given)")
+    if len(args) != 1 or not isinstance(args[0], str):
+        raise wrong_arguments("inet_aton", args, "inet_aton() takes one argument, a str")
     (text,) = args
-    if not isinstance(text, str):
-        raise TypeError(f"inet_aton() argument 1 must be str, not {type(text).__name__}")
     # inet_aton(3) stops at the first white space.
     octets = parse_v4(text.split()[0] if text.split() else text)
     if octets is None or text[:1].isspace():
@@ -351,7 +348,7 @@ def inet_aton(*args):
 def inet_ntoa(octets, /):
     octets = bytes(memoryview(octets))
     if len(octets) != 4:
-        raise OSError("packed IP wrong length for inet_ntoa" if sys.version_info < (3, 14) else "packed IP wrong length")
+        raise wrong_arguments("inet_ntoa", (octets,), "packed IP wrong length")
     return text_v4(octets)
 
 
@@ -380,16 +377,8 @@ def inet_ntop(family, octets, /):
 
 
 def _swapped(x, octets, name):
-    if not isinstance(x, int):
-        raise TypeError(f"'{type(x).__name__}' object cannot be interpreted as an integer")
-    if octets == 4 and x < 0:
-        raise OverflowError("can't convert negative value to unsigned int")
-    if octets == 4 and x >> 32:
-        raise OverflowError("int larger than 32 bits")
-    if x < 0:
-        raise OverflowError(f"{name}: can't convert negative Python int to C {octets * 8}-bit unsigned integer")
-    if x >> octets * 8:
-        raise OverflowError(f"{name}: Python int too large to convert to C {octets * 8}-bit unsigned integer")
+    if not isinstance(x, int) or not 0 <= x < 1 << octets * 8:
+        raise wrong_arguments(name, (x,), f"{name}() takes an int of {octets * 8} bits, not negative")
     return int.from_bytes(x.to_bytes(octets, "little"), "big")
 
 

@@ -14,7 +14,7 @@ import sys
 
 from socketlab import descriptors, names, sched
 from socketlab.errors import exception, gaierror, herror, number, time_too_large
-from socketlab.like_c import like_c
+from socketlab.like_c import like_c, wrong_arguments
 from socketlab.linux import CONSTANTS
 from socketlab.names import (  # noqa: F401
     getaddrinfo,
@@ -111,14 +111,16 @@ def setdefaulttimeout(timeout, /):
 def _one(name, args):
     """The argument of a method that takes exactly one."""
     if len(args) != 1:
-        raise TypeError(f"socket.{name}() takes exactly one argument ({len(args)} given)")
+        otherwise = f"socket.{name}() takes exactly one argument ({len(args)} given)"
+        raise wrong_arguments(f"socket.{name}", args, otherwise)
     return args[0]
 
 
 def _none(name, args):
     """A method that takes no argument."""
     if args:
-        raise TypeError(f"socket.{name}() takes no arguments ({len(args)} given)")
+        otherwise = f"socket.{name}() takes no arguments ({len(args)} given)"
+        raise wrong_arguments(f"socket.{name}", args, otherwise)
 
 
 def _between(name, args, least, most):
@@ -131,7 +133,8 @@ def _between(name, args, least, most):
         else:
             bound, wanted = "at most", most
         plural = "" if wanted == 1 else "s"
-        raise TypeError(f"{name}() takes {bound} {wanted} argument{plural} ({len(args)} given)")
+        otherwise = f"{name}() takes {bound} {wanted} argument{plural} ({len(args)} given)"
+        raise wrong_arguments(f"socket.{name}", args, otherwise)
 
 
 def _octets(data):
@@ -471,7 +474,8 @@ class socket:
 
     def sendto(self, *args):
         if not 2 <= len(args) <= 3:
-            raise TypeError(f"sendto() takes 2 or 3 arguments ({len(args)} given)")
+            otherwise = f"sendto() takes 2 or 3 arguments ({len(args)} given)"
+            raise wrong_arguments("socket.sendto", args, otherwise)
         data = _octets(args[0])
         flags = _int(args[1]) if len(args) == 3 else 0
         address = self._address(args[-1], "sendto")
