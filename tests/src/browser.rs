@@ -157,6 +157,36 @@ impl Browser {
         .await
     }
 
+    /// Writes a text into a field, in the place of what was there.
+    ///
+    /// # Errors
+    /// If there is no such field.
+    pub async fn fill(&self, testid: &str, text: &str) -> Result<()> {
+        self.wait_for(testid).await?;
+        let field = self.client.find(Locator::Css(&css(testid))).await?;
+        field.clear().await?;
+        field.send_keys(text).await.with_context(|| format!("filling {testid}"))
+    }
+
+    /// Replaces a piece of a file in the editor, as typing would.
+    ///
+    /// # Errors
+    /// If the file or the piece is not there.
+    pub async fn edit(&self, file: &str, old: &str, new: &str) -> Result<()> {
+        self.click(&format!("editor-tab-{file}")).await?;
+        self.wait_for_text(&format!("editor-{file}"), old).await?;
+        let script = format!(
+            "const c = document.querySelector('[data-testid=\"editor-{file}\"] .cm-content');\
+             const view = c.cmTile?.view ?? c.cmView.view; const old = {};\
+             const from = view.state.doc.toString().indexOf(old);\
+             view.dispatch({{ changes: {{ from, to: from + old.length, insert: {} }} }})",
+            Value::from(old),
+            Value::from(new)
+        );
+        self.script(&script).await?;
+        Ok(())
+    }
+
     /// Waits until a script returns `true`.
     ///
     /// # Errors

@@ -4,6 +4,7 @@
 
 pub mod browser;
 pub mod namespace;
+pub mod nginx;
 pub mod product;
 
 use std::time::Duration;

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::process::Stdio;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
@@ -22,8 +22,10 @@ pub fn binary() -> Result<PathBuf> {
 /// A running relay.
 pub struct Relay {
     child: Child,
-    /// `http://127.0.0.1:PORT`
+    /// `http://127.0.0.1:PORT`, with TLS `https://127.0.0.1:PORT`; without the class code.
     pub url: String,
+    /// `127.0.0.1:PORT`, by whatever name it calls itself.
+    address: String,
 }
 
 impl Relay {
@@ -51,12 +53,15 @@ impl Relay {
         let mut lines = BufReader::new(out).lines();
         let mut seen = String::new();
         while let Some(line) = tokio::time::timeout(crate::PATIENCE, lines.next_line()).await?? {
-            if let Some(at) = line.find("http://") {
-                let url =
-                    line[at..].split_whitespace().next().unwrap_or_default().trim_end_matches('/').to_owned();
+            if let Some(at) = line.find("http://").or_else(|| line.find("https://")) {
+                // A class code stands behind #.
+                let link = line[at..].split_whitespace().next().unwrap_or_default();
+                let url = link.split('#').next().unwrap_or_default().trim_end_matches('/').to_owned();
                 // Nobody must be stopped by a full pipe.
                 tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-                return Ok(Relay { child, url });
+                let port = url.rsplit(':').next().unwrap_or_default();
+                let address = format!("127.0.0.1:{port}");
+                return Ok(Relay { child, url, address });
             }
             seen.push_str(&line);
             seen.push('\n');
@@ -66,7 +71,18 @@ impl Relay {
 
     /// `127.0.0.1:PORT`.
     pub fn address(&self) -> &str {
-        self.url.trim_start_matches("http://")
+        &self.address
+    }
+
+    /// Lets it read its settings file again (SIGHUP).
+    ///
+    /// # Errors
+    /// If it has ended.
+    pub async fn reload(&self) -> Result<()> {
+        let pid = self.child.id().context("the relay has ended")?.to_string();
+        let status = Command::new("kill").args(["-HUP", &pid]).status().await?;
+        ensure!(status.success(), "kill -HUP {pid}: {status}");
+        Ok(())
     }
 
     /// Ends it, and waits until it is gone.

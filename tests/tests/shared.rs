@@ -1,17 +1,8 @@
 //! The shared LAN as two students and a teacher meet it: two browsers in one room of a real relay.
 
-use anyhow::{Context, Result, ensure};
-use fantoccini::Locator;
+use anyhow::{Result, ensure};
 use socketlab_tests::browser::Browser;
 use socketlab_tests::product::Relay;
-
-/// Writes a text into a field, in the place of what was there.
-async fn fill(browser: &Browser, testid: &str, text: &str) -> Result<()> {
-    browser.wait_for(testid).await?;
-    let field = browser.client.find(Locator::Css(&format!("[data-testid=\"{testid}\"]"))).await?;
-    field.clear().await?;
-    field.send_keys(text).await.with_context(|| format!("filling {testid}"))
-}
 
 async fn phase(browser: &Browser, phase: &str) -> Result<()> {
     let script =
@@ -33,9 +24,9 @@ async fn student(relay: &Relay, name: &str, word: Option<&str>) -> Result<Browse
             "return document.querySelector('[data-testid=lan-room]')?.value === 'class'",
         )
         .await?;
-    fill(&browser, "lan-name", name).await?;
+    browser.fill("lan-name", name).await?;
     if let Some(word) = word {
-        fill(&browser, "lan-word", word).await?;
+        browser.fill("lan-word", word).await?;
     }
     browser.click("lan-join").await?;
     phase(&browser, "in").await?;

@@ -6,6 +6,7 @@
 mod tests;
 
 mod questions;
+mod sockets;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
@@ -14,13 +15,18 @@ use std::time::Duration;
 use bytes::Bytes;
 use socketlab_netsim::{FlowId, GatewayEvent, GatewayFact, GatewayRequest, PortId};
 pub use socketlab_wisp::Reason;
-use socketlab_wisp::{Client, ClientEvent, Question, StreamId, StreamKind};
+pub use socketlab_wisp::TcpInfo;
+use socketlab_wisp::{Client, ClientEvent, ClientOptions, Question, StreamId, StreamKind};
 
 use questions::Questions;
+use sockets::Watch;
 
 /// First wait before a lost relay is tried again; doubles up to [`LONGEST_RETRY`]. Choices.
 const FIRST_RETRY: Duration = Duration::from_millis(500);
 const LONGEST_RETRY: Duration = Duration::from_secs(16);
+
+/// The relay looks at the code only; who is there, it writes into its log by the code's own name.
+const USER: &str = "page";
 
 /// What the shell has to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +43,13 @@ pub enum RelayJob {
     Say(String),
     /// Tell the person why the relay ends the connection: it wants a class code, or is being stopped.
     Dismissed(Reason),
+    /// What the relay's kernel says of a flow's real socket; see [`Relay::watch_sockets`].
+    Socket {
+        /// Whose.
+        flow: FlowId,
+        /// What it says.
+        info: Box<TcpInfo>,
+    },
 }
 
 /// How the connection to the relay is.
@@ -51,6 +64,19 @@ pub enum Link {
         /// Wait before the next try, in milliseconds.
         retry_ms: u32,
     },
+    /// Ended by the relay, which would not let us in again: not tried before [`Relay::set_code`].
+    TurnedAway(TurnedAway),
+}
+
+/// Why a relay does not let us in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TurnedAway {
+    /// It wants a class code.
+    CodeWanted,
+    /// That was not its class code.
+    WrongCode,
+    /// The class code has been withdrawn.
+    Withdrawn,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +85,7 @@ enum Socket {
     Connecting,
     Open,
     Lost { retry_at: Duration },
+    TurnedAway,
 }
 
 /// See the module's text.
@@ -74,6 +101,12 @@ pub struct Relay {
     peers: BTreeMap<FlowId, (StreamId, SocketAddr)>,
     questions: Questions,
     visitors: u32,
+    watch: Watch,
+    /// The class code, said as Wisp's password: then the relay can say what is wrong with it, which it cannot while
+    /// the WebSocket is being opened.
+    code: Option<String>,
+    /// The relay has just said that it will not let us in.
+    turned_away: Option<TurnedAway>,
     next_retry: Duration,
     jobs: VecDeque<RelayJob>,
 }
@@ -89,6 +122,9 @@ impl Default for Relay {
             peers: BTreeMap::new(),
             questions: Questions::default(),
             visitors: 0,
+            watch: Watch::default(),
+            code: None,
+            turned_away: None,
             next_retry: FIRST_RETRY,
             jobs: VecDeque::new(),
         }
@@ -130,15 +166,18 @@ impl Relay {
             }
             GatewayRequest::Finish { flow } => {
                 if let Some(&(stream, _)) = self.streams.get(&flow) {
+                    // Before: once both sides have finished, there is no socket left to ask for.
+                    self.ask_socket(flow);
                     self.client.finish(now, stream);
                 }
             }
             GatewayRequest::Close { flow, reset } => {
                 self.peers.remove(&flow);
                 self.questions.forget(flow);
-                if let Some((stream, _)) = self.streams.remove(&flow) {
+                if let Some((stream, kind)) = self.streams.remove(&flow) {
                     self.flows.remove(&stream);
                     if reset {
+                        self.ask_stream(flow, stream, kind);
                         self.client.abort(stream, Reason::NETWORK_ERROR);
                     } else {
                         self.client.close(stream, Reason::VOLUNTARY);
@@ -151,6 +190,7 @@ impl Relay {
                 }
             }
         }
+        self.plan(now);
         self.work_off();
     }
 
@@ -167,7 +207,28 @@ impl Relay {
         self.peers.clear();
         self.flows.clear();
         self.questions.clear();
+        self.watch.clear();
         self.work_off();
+    }
+
+    /// Says this class code from now on, and tries at once if the relay did not let us in before.
+    pub fn set_code(&mut self, code: Option<String>) {
+        self.code = code;
+        match self.socket {
+            Socket::Unused | Socket::Lost { .. } => self.client = self.new_client(),
+            Socket::TurnedAway => {
+                self.client = self.new_client();
+                self.connect();
+            }
+            // Who is in, or on the way, is let in by what was said before.
+            Socket::Connecting | Socket::Open => {}
+        }
+        self.work_off();
+    }
+
+    fn new_client(&self) -> Client {
+        let password = self.code.clone().map(|code| (USER.to_owned(), code));
+        Client::with_options(ClientOptions { password, ..ClientOptions::default() })
     }
 
     /// The run is over: flows are closed once what the world has given them has gone out, and ports given back. See
@@ -187,7 +248,7 @@ impl Relay {
 
     /// Asks for the ports that are not asked for yet, unless there is no relay to ask: then when there is one again.
     fn ask_for_ports(&mut self) {
-        if matches!(self.socket, Socket::Lost { .. }) {
+        if matches!(self.socket, Socket::Lost { .. } | Socket::TurnedAway) {
             return;
         }
         let mut refused = Vec::new();
@@ -229,29 +290,40 @@ impl Relay {
     pub fn handle_message(&mut self, now: Duration, message: Bytes) {
         let _skipped = self.client.handle_message(now, message);
         self.work_off();
+        self.plan(now);
     }
 
     /// The WebSocket has closed, or could not be opened.
     pub fn handle_lost(&mut self, now: Duration) {
-        let wait = self.next_retry;
-        self.next_retry = (wait * 2).min(LONGEST_RETRY);
-        self.socket = Socket::Lost { retry_at: now + wait };
+        let link = match self.turned_away.take() {
+            Some(why) => {
+                self.socket = Socket::TurnedAway;
+                Link::TurnedAway(why)
+            }
+            None => {
+                let wait = self.next_retry;
+                self.next_retry = (wait * 2).min(LONGEST_RETRY);
+                self.socket = Socket::Lost { retry_at: now + wait };
+                Link::Lost { retry_ms: u32::try_from(wait.as_millis()).unwrap_or(u32::MAX) }
+            }
+        };
         self.client.handle_lost();
         self.work_off();
-        self.client = Client::new();
+        self.client = self.new_client();
         self.ports.values_mut().for_each(|(_, _, stream)| *stream = None);
         self.peers.clear();
+        self.watch.clear();
         for flow in self.questions.lost() {
             self.tell(GatewayEvent::Failed { flow, fact: GatewayFact::NoRelay });
         }
-        let retry_ms = u32::try_from(wait.as_millis()).unwrap_or(u32::MAX);
-        self.jobs.push_back(RelayJob::Show(Link::Lost { retry_ms }));
+        self.jobs.push_back(RelayJob::Show(link));
     }
 
     /// When to call [`Relay::handle_timeout`].
     pub fn poll_timeout(&self) -> Option<Duration> {
         match self.socket {
             Socket::Lost { retry_at } => Some(retry_at),
+            Socket::Open => [self.client.poll_timeout(), self.watch.next].into_iter().flatten().min(),
             _ => self.client.poll_timeout(),
         }
     }
@@ -263,6 +335,7 @@ impl Relay {
             Socket::Lost { .. } => {}
             _ => self.client.handle_timeout(now),
         }
+        self.ask_sockets(now);
         self.work_off();
     }
 
@@ -285,7 +358,7 @@ impl Relay {
         let host = self.questions.name_for(host);
         let stream = match (self.socket, kind) {
             // Between two tries there is no relay to ask.
-            (Socket::Lost { .. }, _) => None,
+            (Socket::Lost { .. } | Socket::TurnedAway, _) => None,
             (_, StreamKind::Tcp) => self.client.open_tcp(now, &host, port).ok(),
             (_, StreamKind::Udp) => self.client.open_udp(&host, port).ok(),
         };
@@ -318,6 +391,7 @@ impl Relay {
             ClientEvent::Opened { stream } => {
                 let Some(&flow) = self.flows.get(&stream) else { return };
                 self.tell(GatewayEvent::Opened { flow });
+                self.ask_socket(flow);
                 let octets = self.client.room(stream) as u64;
                 if octets > 0 {
                     self.tell(GatewayEvent::Writable { flow, octets });
@@ -355,7 +429,7 @@ impl Relay {
             ClientEvent::Closed { stream, reason, .. } if self.port_of(stream).is_some() => {
                 let Some(port) = self.port_of(stream) else { return };
                 // Lost with the relay: asked for again when it is back.
-                if !matches!(self.socket, Socket::Lost { .. }) {
+                if !self.client.is_ended() {
                     self.ports.remove(&port);
                     let fact = match reason {
                         Reason::INCOMPATIBLE => GatewayFact::NotAllowed,
@@ -367,8 +441,8 @@ impl Relay {
             ClientEvent::Closed { stream, reason, opened } => {
                 let Some(flow) = self.flows.remove(&stream) else { return };
                 self.streams.remove(&flow);
-                match (self.socket, reason) {
-                    (Socket::Lost { .. }, _) => {
+                match (self.client.is_ended(), reason) {
+                    (true, _) => {
                         self.tell(GatewayEvent::Failed { flow, fact: GatewayFact::NoRelay });
                     }
                     // A relay that does not say when a stream is open: it was, since its target has finished.
@@ -393,15 +467,30 @@ impl Relay {
             }
             // The WebSocket closes next.
             ClientEvent::Ended { reason } => {
-                if !matches!(self.socket, Socket::Lost { .. }) {
+                if !matches!(self.socket, Socket::Lost { .. } | Socket::TurnedAway) {
+                    self.turned_away = turned_away(reason);
                     self.jobs.push_back(RelayJob::Dismissed(reason));
                 }
             }
             ClientEvent::Ready { .. } => self.ask(),
-            ClientEvent::Answered { question, answer } => self.answered(question, answer),
-            // It answers what the world does not ask yet.
+            ClientEvent::Answered { question, answer } => {
+                if !self.told_socket(question, &answer) {
+                    self.answered(question, answer);
+                }
+            }
+            // Said again by [`RelayJob::Socket`].
             ClientEvent::Addresses { .. } => {}
         }
+    }
+}
+
+/// Reasons to end the whole connection after which the same code is not let in again.
+fn turned_away(reason: Reason) -> Option<TurnedAway> {
+    match reason {
+        Reason::CREDENTIALS_REQUIRED => Some(TurnedAway::CodeWanted),
+        Reason::BAD_PASSWORD | Reason::BAD_SIGNATURE => Some(TurnedAway::WrongCode),
+        Reason::BLOCKED => Some(TurnedAway::Withdrawn),
+        _ => None,
     }
 }
 

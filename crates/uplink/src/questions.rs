@@ -11,8 +11,8 @@ use socketlab_wisp::{Answer, OpenError, Question};
 
 use crate::{Relay, RelayJob, Socket};
 
-/// Questions that are open at the relay at a time; a relay takes 32.
-const MOST_OPEN: usize = 32;
+/// Questions that are open at the relay at a time; a relay takes 32, and eight of them are left for real sockets.
+const MOST_OPEN: usize = 24;
 /// Addresses whose names are kept. A choice, as the relay's own: beyond it an address stands for itself.
 const MOST_NAMES: usize = 4096;
 
@@ -75,7 +75,7 @@ impl Relay {
         if self.socket == Socket::Unused {
             self.connect();
         }
-        if matches!(self.socket, Socket::Lost { .. }) {
+        if matches!(self.socket, Socket::Lost { .. } | Socket::TurnedAway) {
             return self.tell(GatewayEvent::Failed { flow, fact: GatewayFact::NoRelay });
         }
         self.questions.open.insert(flow, Asked { what, number: None });

@@ -269,10 +269,82 @@ fn no_more_questions_are_open_than_a_relay_takes() {
     scene.jobs();
     greets_as_ours(&mut scene);
     let first = asked(&mut scene);
-    assert_eq!(first.len(), 32);
+    assert_eq!(first.len(), 24, "eight of 32 are left for real sockets");
     scene.asks(GatewayRequest::Close { flow: FlowId(39), reset: false });
     for (number, _) in first {
         scene.hears(answer(number, Answer::Ping { from: "192.0.2.9".parse().unwrap(), rtt_us: 1 }));
     }
-    assert_eq!(asked(&mut scene).len(), 7, "the rest but the one that nobody wants any more");
+    assert_eq!(asked(&mut scene).len(), 15, "the rest but the one that nobody wants any more");
+}
+
+/// A relay's own opinion of a socket.
+fn figures() -> TcpInfo {
+    TcpInfo {
+        local: "127.0.0.1:40000".parse().unwrap(),
+        remote: "127.0.0.1:7".parse().unwrap(),
+        state: 1,
+        rtt_us: 40,
+        rttvar_us: 20,
+        rto_us: 204_000,
+        cwnd: 10,
+        ssthresh: u32::MAX >> 1,
+        snd_mss: 1_448,
+        unacked: 0,
+        lost: 0,
+        retransmitted: 0,
+        octets_acked: 3,
+        octets_received: 3,
+    }
+}
+
+#[test]
+fn real_sockets_are_asked_for_when_they_open_every_second_and_at_the_end() {
+    let mut scene = Scene::new();
+    scene.relay.watch_sockets();
+    scene.asks(GatewayRequest::OpenTcp { flow: FLOW, host: "relay.example".to_owned(), port: 7 });
+    greets_as_ours(&mut scene);
+    scene.jobs();
+    scene.hears(Packet::Continue { stream: StreamId(1), credit: 4 });
+    let question = Question::Socket { stream: StreamId(1) };
+    assert_eq!(asked(&mut scene), [(1, question.clone())]);
+    scene.hears(answer(1, Answer::Socket(Box::new(figures()))));
+    assert_eq!(scene.jobs(), [RelayJob::Socket { flow: FLOW, info: Box::new(figures()) }]);
+
+    scene.now = scene.relay.poll_timeout().expect("it will be asked again");
+    scene.relay.handle_timeout(scene.now);
+    assert_eq!(asked(&mut scene), [(2, question.clone())]);
+    // The answer may come after the flow is over.
+    scene.asks(GatewayRequest::Finish { flow: FLOW });
+    assert_eq!(asked(&mut scene), [(3, question)]);
+    scene.asks(GatewayRequest::Close { flow: FLOW, reset: false });
+    scene.hears(answer(2, Answer::Failed { question: 2, errno: 107, text: "gone".to_owned() }));
+    scene.hears(answer(3, Answer::Socket(Box::new(figures()))));
+    let told = RelayJob::Socket { flow: FLOW, info: Box::new(figures()) };
+    assert!(scene.jobs().contains(&told));
+    assert_eq!(scene.relay.poll_timeout(), None, "nothing is left to ask for");
+}
+
+#[test]
+fn a_relay_that_turns_us_away_is_tried_again_with_another_code_only() {
+    for (reason, why) in [
+        (Reason::CREDENTIALS_REQUIRED, TurnedAway::CodeWanted),
+        (Reason::BAD_PASSWORD, TurnedAway::WrongCode),
+        (Reason::BLOCKED, TurnedAway::Withdrawn),
+    ] {
+        let mut scene = Scene::opening();
+        scene.hears(Packet::Continue { stream: StreamId(1), credit: 4 });
+        scene.jobs();
+        scene.hears(Packet::Close { stream: StreamId::CONNECTION, reason });
+        let failed = |flow| RelayJob::Tell(GatewayEvent::Failed { flow, fact: GatewayFact::NoRelay });
+        assert_eq!(scene.jobs(), [failed(FLOW), RelayJob::Dismissed(reason)]);
+        scene.relay.handle_lost(scene.now);
+        assert_eq!(scene.jobs(), [RelayJob::Show(Link::TurnedAway(why))]);
+        assert_eq!(scene.relay.poll_timeout(), None);
+        scene.asks(GatewayRequest::OpenTcp { flow: FlowId(8), host: "relay.example".to_owned(), port: 7 });
+        assert_eq!(scene.jobs(), [failed(FlowId(8))]);
+        scene.asks(GatewayRequest::Ping { flow: FlowId(9), host: "relay.example".to_owned() });
+        assert_eq!(scene.jobs(), [failed(FlowId(9))]);
+        scene.relay.set_code(Some("kiva-2026".to_owned()));
+        assert_eq!(scene.jobs(), [RelayJob::Show(Link::Connecting), RelayJob::Connect]);
+    }
 }

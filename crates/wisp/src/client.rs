@@ -251,6 +251,11 @@ impl Client {
         self.initial.is_some() && !self.ended
     }
 
+    /// The relay has ended the connection, or it is lost.
+    pub fn is_ended(&self) -> bool {
+        self.ended
+    }
+
     /// No stream, and nothing to send.
     pub fn is_quiet(&self) -> bool {
         self.streams.is_empty() && self.messages.is_empty()

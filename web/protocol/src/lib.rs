@@ -2,10 +2,12 @@
 //! `postMessage`; both sides are built from the same source.
 
 mod lan;
+mod real;
 
 pub use lan::{
     LanDeed, LanHost, LanJoin, LanMember, LanNotice, LanPhase, LanPort, LanStream, LanTraffic, LanView,
 };
+pub use real::{RealSocket, TurnedAway};
 use serde::{Deserialize, Serialize};
 use socketlab_view::{Event, LinkState, NodeChange, TopologyView};
 
@@ -108,6 +110,8 @@ pub enum Command {
     LeaveLan,
     /// A teacher does something in it.
     LanDeed(LanDeed),
+    /// The relay's class code from now on; the relay is tried again if it turned the page away.
+    SetCode { code: String },
     /// Ask for the trace as pcapng; answered by [`Update::Pcap`].
     ExportPcap,
 }
@@ -159,6 +163,8 @@ pub enum RelayState {
         /// Wait before the next try.
         retry_ms: u32,
     },
+    /// Ended by the relay; not tried again before [`Command::SetCode`].
+    TurnedAway(TurnedAway),
 }
 
 /// Run, pause, done.
@@ -218,6 +224,8 @@ pub enum Update {
     Relay(RelayState),
     /// A sentence of the relay for the person: what it refused and why, which limit bites, its welcome.
     RelaySays(String),
+    /// How a real connection is.
+    Real(RealSocket),
     /// The lab has a port to a shared LAN: the room that its file names, if it does.
     LanPort(Option<String>),
     /// The shared LAN as it is now.

@@ -10,8 +10,8 @@ pub mod trace;
 // The trait has the name of the worker's message.
 use leptos::prelude::{Update as _, *};
 use socketlab_protocol::{
-    Command, LabProblem, LanNotice, LanView, ProgramView, PythonState, RelayState, RunState, Speed, Step,
-    Update,
+    Command, LabProblem, LanNotice, LanView, ProgramView, PythonState, RealSocket, RelayState, RunState,
+    Speed, Step, Update,
 };
 use socketlab_view::history::History;
 use socketlab_view::ladder::LadderFilter;
@@ -224,6 +224,8 @@ pub struct Page {
     pub relay: RwSignal<RelayState>,
     /// What the relay said last, in its own words.
     pub relay_says: RwSignal<Option<String>>,
+    /// The real connections of this run, as last heard.
+    pub real: RwSignal<Vec<RealSocket>>,
     /// What is marked.
     pub selection: RwSignal<Selection>,
     /// Which program's editor is open.
@@ -283,6 +285,7 @@ impl Page {
             lan_open: RwSignal::new(false),
             relay: RwSignal::new(RelayState::Unused),
             relay_says: RwSignal::new(None),
+            real: RwSignal::new(Vec::new()),
             selection: RwSignal::new(Selection::default()),
             program: RwSignal::new(0),
             console: RwSignal::new(None),
@@ -311,6 +314,7 @@ impl Page {
                 self.problems.set(Vec::new());
                 self.history.set(History::default());
                 self.selection.set(Selection::default());
+                self.real.set(Vec::new());
                 self.past.set(None);
                 self.clock.set(ClockFact::default());
                 self.live.set(0);
@@ -338,6 +342,7 @@ impl Page {
                 self.trace.update(Trace::restart);
                 self.history.set(History::default());
                 self.selection.set(Selection::default());
+                self.real.set(Vec::new());
                 self.past.set(None);
                 self.cleared.set(0);
                 self.clock.set(ClockFact { heard_ms: wall_ms, ..ClockFact::default() });
@@ -356,6 +361,12 @@ impl Page {
             }),
             Update::Links(links) => self.links.set(links),
             Update::Relay(state) => self.relay.set(state),
+            Update::Real(socket) => self.real.update(|all| {
+                match all.iter_mut().find(|old| (old.client, old.target) == (socket.client, socket.target)) {
+                    Some(old) => *old = socket,
+                    None => all.push(socket),
+                }
+            }),
             Update::LanPort(room) => self.lan_port.set(Some(room)),
             Update::Lan(view) => self.lan.set(view),
             Update::LanSays(notice) => self.lan_says.update(|says| {

@@ -6,13 +6,15 @@ mod run;
 mod tests;
 
 use std::collections::VecDeque;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use bytes::Bytes;
 use socketlab_lab::{Lab, RoomAddress};
 use socketlab_lan::HostReport;
-use socketlab_netsim::{self as netsim, FrameId, GatewayEvent, GatewayRequest, LanEvent, LinkId, Topology};
+use socketlab_netsim::{
+    self as netsim, FlowId, FrameId, GatewayEvent, GatewayRequest, LanEvent, LinkId, Topology,
+};
 use socketlab_protocol::{Command, FrameDeed, LabProblem, ProgramView, RunState, SourceFile, Speed, Update};
 use socketlab_stack::Pid;
 use socketlab_view::{ProgramInfo, TopologyView, link_params};
@@ -126,10 +128,14 @@ impl Default for Kernel {
 }
 
 impl Kernel {
-    /// A command of the page. `Boot` and what is about the shared LAN are the shell's.
+    /// A command of the page. `Boot`, the class code and what is about the shared LAN are the shell's.
     pub fn handle_command(&mut self, wall: Duration, command: Command) {
         match command {
-            Command::Boot { .. } | Command::JoinLan(_) | Command::LeaveLan | Command::LanDeed(_) => {}
+            Command::Boot { .. }
+            | Command::SetCode { .. }
+            | Command::JoinLan(_)
+            | Command::LeaveLan
+            | Command::LanDeed(_) => {}
             Command::LoadLab { toml, files, seed } => self.load(wall, &toml, files, seed),
             Command::RunAll { files } => self.run_all(wall, files),
             Command::RunProgram { program, files } => self.run_program(wall, program, files),
@@ -179,6 +185,17 @@ impl Kernel {
     /// News from the relay.
     pub fn handle_gateway(&mut self, wall: Duration, event: GatewayEvent) {
         self.in_run(|run, _| run.handle_gateway(wall, event));
+    }
+
+    /// The simulated connection of a flow through the relay: its end in the lab, the other one, what that is in the
+    /// real world.
+    pub fn flow(&self, flow: FlowId) -> Option<(SocketAddr, SocketAddr, String)> {
+        self.run.as_ref()?.flow(flow)
+    }
+
+    /// Virtual time of the run, in nanoseconds.
+    pub fn time(&self) -> Option<u64> {
+        self.run.as_ref().map(Run::time)
     }
 
     /// News from the shared LAN.

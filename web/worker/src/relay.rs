@@ -86,7 +86,7 @@ async fn real_servers_answer_and_the_policy_refuses() {
             match job {
                 RelayJob::Connect => socket = Some(connect(url, &inbox)),
                 RelayJob::Send(bytes) => socket.as_ref().unwrap().send_with_u8_array(&bytes).unwrap(),
-                RelayJob::Show(_) | RelayJob::Say(_) | RelayJob::Dismissed(_) => {}
+                RelayJob::Show(_) | RelayJob::Say(_) | RelayJob::Dismissed(_) | RelayJob::Socket { .. } => {}
                 RelayJob::Tell(GatewayEvent::Opened { flow }) => {
                     let bytes = if flow == tcp { &b"hej \xc3\xa5"[..] } else { &b"datagram"[..] };
                     let bytes = Bytes::from_static(bytes);

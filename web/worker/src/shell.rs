@@ -5,15 +5,17 @@
 //! command of the page is never late, whatever the programs do.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
 use js_sys::{Array, BigInt, Uint8Array};
 use socketlab_lan::Outgoing;
-use socketlab_netsim::LanEvent;
-use socketlab_protocol::{Command, PythonState, RelayState, Update};
+use socketlab_netsim::{FlowId, GatewayEvent, GatewayRequest, LanEvent};
+use socketlab_protocol::{Command, PythonState, RealSocket, RelayState, TurnedAway, Update};
 use socketlab_stack::Pid;
-use socketlab_uplink::{Link, Relay, RelayJob};
+use socketlab_uplink::{self as uplink, Link, Relay, RelayJob, TcpInfo};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::{BinaryType, CloseEvent, DedicatedWorkerGlobalScope, MessageChannel, MessageEvent, WebSocket};
@@ -66,6 +68,8 @@ struct Shell {
     scope: DedicatedWorkerGlobalScope,
     kernel: Kernel,
     relay: Relay,
+    /// The simulated connections of TCP flows, until the relay has said how their real sockets were at the end.
+    ends: BTreeMap<FlowId, Ends>,
     socket: Option<WebSocket>,
     lan: Lan,
     /// The room's WebSocket, and its number: news of an earlier one are passed over.
@@ -73,6 +77,8 @@ struct Shell {
     lan_number: u32,
     base: String,
     relay_url: String,
+    /// The relay's class code.
+    code: Option<String>,
     python: Python,
     /// Programs that wait for Python.
     waiting: Vec<Start>,
@@ -85,6 +91,9 @@ struct Shell {
     timer: Option<(i32, Duration)>,
     on_timer: Function,
 }
+
+/// A flow's simulated end in the lab, the other one, and what that is in the real world.
+type Ends = (SocketAddr, SocketAddr, String);
 
 /// A closure that lives as long as the worker.
 type Function = js_sys::Function;
@@ -117,16 +126,18 @@ pub fn begin() {
     on_program(&message, &ended);
     message.forget();
     ended.forget();
-    let shell = Shell {
+    let mut shell = Shell {
         scope,
         kernel: Kernel::default(),
         relay: Relay::default(),
+        ends: BTreeMap::new(),
         socket: None,
         lan: Lan::default(),
         lan_socket: None,
         lan_number: 0,
         base: String::new(),
         relay_url: String::new(),
+        code: None,
         python: Python::NotLoaded,
         waiting: Vec::new(),
         turn: now(),
@@ -140,6 +151,7 @@ pub fn begin() {
             });
         })),
     };
+    shell.relay.watch_sockets();
     shell.post(&Update::Booted);
     SHELL.set(Some(shell));
 }
@@ -171,12 +183,17 @@ impl Shell {
         self.turn = now();
         match Command::decode(bytes) {
             Ok(Command::Boot { base, relay }) => {
-                (self.base, self.relay_url) = (base, relay);
+                self.base = base;
+                // What stands behind # is the class code.
+                let (url, fragment) = relay.split_once('#').unwrap_or((&relay, ""));
+                self.relay_url = url.to_owned();
+                self.set_code(fragment.strip_prefix("token=").map(str::to_owned));
                 if !has_jspi() {
                     self.python = Python::Impossible;
                     self.post(&Update::Python(PythonState::NoJspi));
                 }
             }
+            Ok(Command::SetCode { code }) => self.set_code(Some(code)),
             Ok(Command::JoinLan(join)) => self.lan.join(self.turn, join),
             Ok(Command::LeaveLan) => self.lan.leave(),
             Ok(Command::LanDeed(deed)) => self.lan.command(self.turn, deed),
@@ -262,9 +279,12 @@ impl Shell {
                     discard(pid.0);
                 }
                 Job::Report(text) => error(&text),
-                Job::Gateway(request) => self.relay.handle_request(now(), request),
+                Job::Gateway(request) => self.ask_relay(request),
                 Job::Lan(frame) => self.lan.send_frame(now(), frame),
-                Job::HangUp => self.relay.hang_up(),
+                Job::HangUp => {
+                    self.ends.clear();
+                    self.relay.hang_up();
+                }
             }
         }
         let mut told = self.work_off_lan();
@@ -277,13 +297,21 @@ impl Shell {
                     let _closing = socket.map(|socket| socket.send_with_u8_array(&message));
                 }
                 RelayJob::Tell(event) => {
+                    let (begins, fails) = match event {
+                        GatewayEvent::Accepted { flow, .. } => (Some(flow), None),
+                        GatewayEvent::Failed { flow, .. } => (None, Some(flow)),
+                        _ => (None, None),
+                    };
                     self.kernel.handle_gateway(now(), event);
+                    begins.into_iter().for_each(|flow| self.remember(flow));
+                    fails.and_then(|flow| self.ends.remove(&flow));
                     told = true;
                 }
                 RelayJob::Show(link) => self.post(&Update::Relay(state_of(link))),
                 RelayJob::Say(text) => self.post(&Update::RelaySays(text)),
                 // The socket closes next, and the page shows that.
                 RelayJob::Dismissed(_) => {}
+                RelayJob::Socket { flow, info } => self.show_real(flow, &info),
             }
         }
         told
@@ -343,11 +371,10 @@ impl Shell {
     fn connect_lan(&mut self, room: &str, code: Option<&str>) {
         self.lan_number += 1;
         let number = self.lan_number;
-        // The relay's own address ends in /wisp/; what stands behind it is a class code.
+        // The relay's own address ends in /wisp/.
         let base = self.relay_url.split_once("/wisp/").map_or(self.relay_url.as_str(), |(base, _)| base);
         let protocols = Array::of1(&"socketlab-lan".into());
-        let kept = self.relay_url.split_once("#token=").map(|(_, code)| code);
-        if let Some(code) = code.or(kept) {
+        if let Some(code) = code.or(self.code.as_deref()) {
             protocols.push(&format!("socketlab-token.{code}").into());
         }
         let Ok(socket) = WebSocket::new_with_str_sequence(&format!("{base}/lan/{room}"), &protocols) else {
@@ -463,14 +490,9 @@ impl Shell {
     // The relay.
 
     fn connect(&mut self) {
-        // What stands behind # is the class code. A browser lets a page say it as a subprotocol only; the other one
-        // asks for Wisp version 2.
-        let (url, fragment) = self.relay_url.split_once('#').unwrap_or((&self.relay_url, ""));
-        let protocols = Array::of1(&"wisp-v2".into());
-        if let Some(code) = fragment.strip_prefix("token=") {
-            protocols.push(&format!("socketlab-token.{code}").into());
-        }
-        let Ok(socket) = WebSocket::new_with_str_sequence(url, &protocols) else {
+        // Wisp version 2, in which the class code is said once the WebSocket is open: before that a browser does not
+        // tell a page why it was turned away.
+        let Ok(socket) = WebSocket::new_with_str(&self.relay_url, "wisp-v2") else {
             self.relay.handle_lost(now());
             return;
         };
@@ -484,6 +506,49 @@ impl Shell {
         let close = Closure::once_into_js(|_: CloseEvent| with(Shell::on_relay_lost));
         socket.set_onclose(Some(&close.unchecked_into()));
         self.socket = Some(socket);
+    }
+
+    fn set_code(&mut self, code: Option<String>) {
+        self.code.clone_from(&code);
+        self.relay.set_code(code);
+    }
+
+    fn ask_relay(&mut self, request: GatewayRequest) {
+        if let GatewayRequest::OpenTcp { flow, .. } = request {
+            self.remember(flow);
+        }
+        self.relay.handle_request(now(), request);
+    }
+
+    fn remember(&mut self, flow: FlowId) {
+        if let Some(ends) = self.kernel.flow(flow) {
+            self.ends.insert(flow, ends);
+        }
+    }
+
+    fn show_real(&mut self, flow: FlowId, info: &TcpInfo) {
+        let over = self.kernel.flow(flow).is_none();
+        let ends = if over { self.ends.remove(&flow) } else { self.ends.get(&flow).cloned() };
+        let (Some((client, target, label)), Some(at)) = (ends, self.kernel.time()) else { return };
+        self.post(&Update::Real(RealSocket {
+            client,
+            target,
+            label,
+            at,
+            local: info.local,
+            remote: info.remote,
+            state: info.state,
+            rtt_us: info.rtt_us,
+            rttvar_us: info.rttvar_us,
+            rto_us: info.rto_us,
+            cwnd: info.cwnd,
+            ssthresh: info.ssthresh,
+            snd_mss: info.snd_mss,
+            unacked: info.unacked,
+            retransmitted: info.retransmitted,
+            octets_acked: info.octets_acked,
+            octets_received: info.octets_received,
+        }));
     }
 
     fn on_relay_open(&mut self) {
@@ -511,6 +576,11 @@ fn state_of(link: Link) -> RelayState {
         Link::Connecting => RelayState::Connecting,
         Link::Open => RelayState::Open,
         Link::Lost { retry_ms } => RelayState::Lost { retry_ms },
+        Link::TurnedAway(why) => RelayState::TurnedAway(match why {
+            uplink::TurnedAway::CodeWanted => TurnedAway::CodeWanted,
+            uplink::TurnedAway::WrongCode => TurnedAway::WrongCode,
+            uplink::TurnedAway::Withdrawn => TurnedAway::Withdrawn,
+        }),
     }
 }
 

@@ -201,7 +201,9 @@ impl RelayWorld {
                 }
                 RelayJob::Say(text) => self.trouble(format!("the relay says: {text}")),
                 RelayJob::Show(Link::Open) => self.last_trouble.clear(),
-                RelayJob::Show(Link::Connecting | Link::Lost { .. }) => {}
+                // Nobody looks at them here; why we were turned away has been said.
+                RelayJob::Show(Link::Connecting | Link::Lost { .. } | Link::TurnedAway(_))
+                | RelayJob::Socket { .. } => {}
             }
         }
     }

@@ -155,6 +155,12 @@ pub(crate) const fn gateway_pid(node: NodeId) -> Pid {
 }
 
 impl World {
+    /// The simulated connection of a gateway's flow: the lab's own end, what it talks to, and what that is in the real
+    /// world, as the program names it (`relay:9007`). `None`: the flow is over.
+    pub fn flow_ends(&self, flow: FlowId) -> Option<(SocketAddr, SocketAddr, &str)> {
+        self.flows.get(&flow).map(|found| (found.client, found.target, found.label.as_str()))
+    }
+
     /// A client wants to reach something that is not in the lab.
     pub(crate) fn intercepted(&mut self, node: NodeId, intercept: Intercept) {
         match intercept {

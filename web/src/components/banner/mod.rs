@@ -1,7 +1,7 @@
 //! Calm notices above the panels: Python on its way, a browser that cannot, the relay gone, a lab file with faults.
 
 use leptos::prelude::*;
-use socketlab_protocol::{LanPhase, PythonState, RelayState};
+use socketlab_protocol::{Command, LanPhase, PythonState, RelayState, TurnedAway};
 
 use crate::state::{Page, Pane};
 use crate::texts::{Texts, try_text};
@@ -73,6 +73,10 @@ pub fn Banners() -> impl IntoView {
                 </span>
             </div>
         }),
+        _ => None,
+    };
+    let turned_away = move || match page.relay.get() {
+        RelayState::TurnedAway(why) => Some(view! { <CodeWanted why=why /> }),
         _ => None,
     };
     let relay_says = move || {
@@ -152,6 +156,7 @@ pub fn Banners() -> impl IntoView {
         RelayState::Connecting => "connecting",
         RelayState::Open => "open",
         RelayState::Lost { .. } => "lost",
+        RelayState::TurnedAway(_) => "turned-away",
     };
     let problems = move || {
         let problems = page.problems.get();
@@ -260,6 +265,7 @@ pub fn Banners() -> impl IntoView {
             {broken_notice}
             {python_notice}
             {relay_notice}
+            {turned_away}
             {relay_says}
             {lan_offer}
             {lan_lost}
@@ -269,6 +275,54 @@ pub fn Banners() -> impl IntoView {
             {too_many}
             {refused}
         </div>
+    }
+}
+
+/// The relay does not let the page in: why, and a field for its class code.
+#[component]
+fn CodeWanted(why: TurnedAway) -> impl IntoView {
+    let page = Page::here();
+    let texts = Texts::here();
+    let code = RwSignal::new(String::new());
+    let key = match why {
+        TurnedAway::CodeWanted => "banner-code-wanted",
+        TurnedAway::WrongCode => "banner-code-wrong",
+        TurnedAway::Withdrawn => "banner-code-withdrawn",
+    };
+    let send = move |event: web_sys::SubmitEvent| {
+        event.prevent_default();
+        let code = code.get_untracked().trim().to_owned();
+        if !code.is_empty() {
+            crate::glue::keep_setting("class-code", &code);
+            page.bridge.send(Command::SetCode { code });
+        }
+    };
+    view! {
+        <form class="banner banner--warn" data-testid="code-wanted" on:submit=send>
+            <b role="alert">{move || texts.get(key)}</b>
+            <span>{move || texts.get("banner-code-kept")}</span>
+            <label class="banner__field">
+                <span>{move || texts.get("banner-code")}</span>
+                <input
+                    type="text"
+                    class="banner__input code"
+                    data-testid="code"
+                    maxlength="128"
+                    autocomplete="off"
+                    spellcheck="false"
+                    prop:value=move || code.get()
+                    on:input=move |event| code.set(event_target_value(&event))
+                />
+            </label>
+            <button
+                type="submit"
+                class="button button--small"
+                data-testid="code-send"
+                disabled=move || code.with(|code| code.trim().is_empty())
+            >
+                {move || texts.get("banner-code-send")}
+            </button>
+        </form>
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod fields;
 pub mod graph;
+pub mod real;
 pub mod window;
 
 use leptos::prelude::*;
@@ -14,6 +15,7 @@ use crate::state::Page;
 use crate::texts::Texts;
 use fields::Field;
 use graph::Graphs;
+use real::RealEnd;
 use window::Windows;
 
 /// The panel below the traffic, while a socket is marked.
@@ -66,6 +68,7 @@ fn Opened(node: u32, socket: u32) -> impl IntoView {
             </div>
             <div class="tcp__parts" tabindex="0" role="group" aria-label=move || texts.get("tcp-title")>
                 <div class="tcp__column">
+                    <RealEnd row=row tcb=tcb />
                     <Buffers row=row />
                     <Windows tcb=tcb />
                     <Timers row=row />

@@ -1,13 +1,13 @@
 //! One run of a lab: from virtual time zero until the next one begins.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use socketlab_lan::HostReport;
 use socketlab_netsim::{
-    self as netsim, Capture, ExitStatus, FrameId, GatewayEvent, LanEvent, NodeId, NodeKind, Output, Record,
-    RecordKind, Rest, Turn, World,
+    self as netsim, Capture, ExitStatus, FlowId, FrameId, GatewayEvent, LanEvent, NodeId, NodeKind, Output,
+    Record, RecordKind, Rest, Turn, World,
 };
 use socketlab_protocol::{RunState, SourceFile, Speed, Step, Update};
 use socketlab_stack::{CallId, Instant, Pid};
@@ -155,6 +155,15 @@ impl Run {
     pub(super) fn handle_gateway(&mut self, wall: Duration, event: GatewayEvent) {
         self.catch_up(wall);
         self.world.handle_gateway(event);
+    }
+
+    pub(super) fn flow(&self, flow: FlowId) -> Option<(SocketAddr, SocketAddr, String)> {
+        let (client, target, label) = self.world.flow_ends(flow)?;
+        Some((client, target, label.to_owned()))
+    }
+
+    pub(super) fn time(&self) -> u64 {
+        self.world.now().as_nanos()
     }
 
     pub(super) fn handle_lan(&mut self, wall: Duration, event: LanEvent) {
