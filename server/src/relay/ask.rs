@@ -21,6 +21,9 @@ const fn kind_name(kind: u8) -> &'static str {
     }
 }
 
+/// errno(3): the transport endpoint is not connected.
+const ENOTCONN: u16 = 107;
+
 /// Why there is no answer.
 struct Failure {
     errno: u16,
@@ -53,7 +56,12 @@ impl Connection {
             };
             connection.shared.metrics.question(kind_name(kind), answer.is_ok());
             let answer = answer.unwrap_or_else(|Failure { errno, text }| {
-                tracing::info!(peer = %connection.peer, question = kind, errno, text = &*text, "asked in vain");
+                // A page asks for its sockets again and again; that one has just been closed is no news.
+                if errno == ENOTCONN {
+                    tracing::debug!(peer = %connection.peer, question = kind, text = &*text, "asked in vain");
+                } else {
+                    tracing::info!(peer = %connection.peer, question = kind, errno, text = &*text, "asked in vain");
+                }
                 Answer::Failed { question: kind, errno: errno.max(1), text: text.into_owned() }
             });
             connection.lock().book.answered();
@@ -79,9 +87,8 @@ impl Connection {
             Question::Socket { stream } => {
                 let socket = self.lock().handles.get(&stream).and_then(|handle| handle.inbox.socket());
                 let Some(socket) = socket else {
-                    // ENOTCONN.
                     return Err(Failure {
-                        errno: 107,
+                        errno: ENOTCONN,
                         text: format!("stream {stream} has no connected socket").into(),
                     });
                 };

@@ -4,21 +4,23 @@
 //! as long as the event loop has had its turn within [`TURN`]. Otherwise the rest waits for a new turn, so that a
 //! command of the page is never late, whatever the programs do.
 
+mod sockets;
+
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::time::Duration;
 
-use bytes::Bytes;
 use js_sys::{Array, BigInt, Uint8Array};
 use socketlab_lan::Outgoing;
-use socketlab_netsim::{FlowId, GatewayEvent, GatewayRequest, LanEvent};
-use socketlab_protocol::{Command, PythonState, RealSocket, RelayState, TurnedAway, Update};
+use socketlab_netsim::{FlowId, GatewayEvent, LanEvent};
+use socketlab_protocol::{Command, PythonState, Update};
 use socketlab_stack::Pid;
-use socketlab_uplink::{self as uplink, Link, Relay, RelayJob, TcpInfo};
+use socketlab_uplink::{Relay, RelayJob};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
-use web_sys::{BinaryType, CloseEvent, DedicatedWorkerGlobalScope, MessageChannel, MessageEvent, WebSocket};
+use web_sys::{DedicatedWorkerGlobalScope, MessageChannel, MessageEvent, WebSocket};
+
+use sockets::{Ends, state_of};
 
 use crate::kernel::{Job, Kernel, Start, Wait};
 use crate::lan::{Lan, LanJob};
@@ -91,9 +93,6 @@ struct Shell {
     timer: Option<(i32, Duration)>,
     on_timer: Function,
 }
-
-/// A flow's simulated end in the lab, the other one, and what that is in the real world.
-type Ends = (SocketAddr, SocketAddr, String);
 
 /// A closure that lives as long as the worker.
 type Function = js_sys::Function;
@@ -368,51 +367,6 @@ impl Shell {
         told
     }
 
-    fn connect_lan(&mut self, room: &str, code: Option<&str>) {
-        self.lan_number += 1;
-        let number = self.lan_number;
-        // The relay's own address ends in /wisp/.
-        let base = self.relay_url.split_once("/wisp/").map_or(self.relay_url.as_str(), |(base, _)| base);
-        let protocols = Array::of1(&"socketlab-lan".into());
-        if let Some(code) = code.or(self.code.as_deref()) {
-            protocols.push(&format!("socketlab-token.{code}").into());
-        }
-        let Ok(socket) = WebSocket::new_with_str_sequence(&format!("{base}/lan/{room}"), &protocols) else {
-            self.lan.handle_lost(now(), 0, "");
-            return;
-        };
-        socket.set_binary_type(BinaryType::Arraybuffer);
-        let mine = move |work: &mut dyn FnMut(&mut Shell)| {
-            with(|shell| {
-                if shell.lan_number == number {
-                    shell.turn = now();
-                    work(shell);
-                    shell.drive();
-                }
-            });
-        };
-        let open = Closure::once_into_js(move || mine(&mut |shell| shell.lan.handle_open(shell.turn)));
-        socket.set_onopen(Some(&open.unchecked_into()));
-        let message = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
-            let data = event.data();
-            mine(&mut |shell| match data.as_string() {
-                Some(text) => shell.lan.handle_text(shell.turn, &text),
-                None => {
-                    shell.lan.handle_frame(shell.turn, Bytes::from(Uint8Array::new(&data).to_vec()));
-                }
-            });
-        });
-        socket.set_onmessage(Some(&forever(message)));
-        let close = Closure::once_into_js(move |event: CloseEvent| {
-            mine(&mut |shell| {
-                shell.lan_socket = None;
-                shell.lan.handle_lost(shell.turn, event.code(), &event.reason());
-            });
-        });
-        socket.set_onclose(Some(&close.unchecked_into()));
-        self.lan_socket = Some(socket);
-    }
-
     fn post(&self, update: &Update) {
         let bytes = Uint8Array::from(update.encode().as_slice());
         let transferred = Array::of1(&bytes.buffer());
@@ -485,102 +439,6 @@ impl Shell {
             }
         }
         self.drive();
-    }
-
-    // The relay.
-
-    fn connect(&mut self) {
-        // Wisp version 2, in which the class code is said once the WebSocket is open: before that a browser does not
-        // tell a page why it was turned away.
-        let Ok(socket) = WebSocket::new_with_str(&self.relay_url, "wisp-v2") else {
-            self.relay.handle_lost(now());
-            return;
-        };
-        socket.set_binary_type(BinaryType::Arraybuffer);
-        socket.set_onopen(Some(&Closure::once_into_js(|| with(Shell::on_relay_open)).unchecked_into()));
-        let message = Closure::<dyn FnMut(MessageEvent)>::new(|event: MessageEvent| {
-            let bytes = Bytes::from(Uint8Array::new(&event.data()).to_vec());
-            with(|shell| shell.on_relay_message(bytes));
-        });
-        socket.set_onmessage(Some(&forever(message)));
-        let close = Closure::once_into_js(|_: CloseEvent| with(Shell::on_relay_lost));
-        socket.set_onclose(Some(&close.unchecked_into()));
-        self.socket = Some(socket);
-    }
-
-    fn set_code(&mut self, code: Option<String>) {
-        self.code.clone_from(&code);
-        self.relay.set_code(code);
-    }
-
-    fn ask_relay(&mut self, request: GatewayRequest) {
-        if let GatewayRequest::OpenTcp { flow, .. } = request {
-            self.remember(flow);
-        }
-        self.relay.handle_request(now(), request);
-    }
-
-    fn remember(&mut self, flow: FlowId) {
-        if let Some(ends) = self.kernel.flow(flow) {
-            self.ends.insert(flow, ends);
-        }
-    }
-
-    fn show_real(&mut self, flow: FlowId, info: &TcpInfo) {
-        let over = self.kernel.flow(flow).is_none();
-        let ends = if over { self.ends.remove(&flow) } else { self.ends.get(&flow).cloned() };
-        let (Some((client, target, label)), Some(at)) = (ends, self.kernel.time()) else { return };
-        self.post(&Update::Real(RealSocket {
-            client,
-            target,
-            label,
-            at,
-            local: info.local,
-            remote: info.remote,
-            state: info.state,
-            rtt_us: info.rtt_us,
-            rttvar_us: info.rttvar_us,
-            rto_us: info.rto_us,
-            cwnd: info.cwnd,
-            ssthresh: info.ssthresh,
-            snd_mss: info.snd_mss,
-            unacked: info.unacked,
-            retransmitted: info.retransmitted,
-            octets_acked: info.octets_acked,
-            octets_received: info.octets_received,
-        }));
-    }
-
-    fn on_relay_open(&mut self) {
-        self.turn = now();
-        self.relay.handle_open();
-        self.drive();
-    }
-
-    fn on_relay_message(&mut self, bytes: Bytes) {
-        self.turn = now();
-        self.relay.handle_message(self.turn, bytes);
-        self.drive();
-    }
-
-    fn on_relay_lost(&mut self) {
-        self.turn = now();
-        self.socket = None;
-        self.relay.handle_lost(self.turn);
-        self.drive();
-    }
-}
-
-fn state_of(link: Link) -> RelayState {
-    match link {
-        Link::Connecting => RelayState::Connecting,
-        Link::Open => RelayState::Open,
-        Link::Lost { retry_ms } => RelayState::Lost { retry_ms },
-        Link::TurnedAway(why) => RelayState::TurnedAway(match why {
-            uplink::TurnedAway::CodeWanted => TurnedAway::CodeWanted,
-            uplink::TurnedAway::WrongCode => TurnedAway::WrongCode,
-            uplink::TurnedAway::Withdrawn => TurnedAway::Withdrawn,
-        }),
     }
 }
 

@@ -48,7 +48,12 @@ const LINES: [Line; 8] = [
 
 /// Both connections, if the marked socket is an end of one that a gateway carries on.
 #[component]
-pub fn RealEnd(row: Memo<Option<SocketRow>>, tcb: Memo<Option<TcbView>>) -> impl IntoView {
+pub fn RealEnd(
+    /// The marked socket.
+    row: Memo<Option<SocketRow>>,
+    /// Its TCB.
+    tcb: Memo<Option<TcbView>>,
+) -> impl IntoView {
     let page = Page::here();
     let texts = Texts::here();
     let real = Memo::new(move |_| {
