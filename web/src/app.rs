@@ -15,6 +15,7 @@ use crate::components::icon::{Glyph, Icon};
 use crate::components::lan::LanDialog;
 use crate::components::lesson::Lesson;
 use crate::components::net::Net;
+use crate::components::stream::Stream;
 use crate::components::timeline::TimelinePanel;
 use crate::components::traffic::Traffic;
 use crate::glue;
@@ -87,6 +88,7 @@ pub fn Shell() -> impl IntoView {
             <PaneBar />
         </div>
         <Help open=help />
+        <Stream />
         <LanDialog />
     }
 }

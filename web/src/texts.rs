@@ -37,6 +37,7 @@ macro_rules! locale {
             include_str!(concat!("../locales/", $lang, "/notices.ftl")),
             include_str!(concat!("../locales/", $lang, "/problems.ftl")),
             include_str!(concat!("../locales/", $lang, "/sockets.ftl")),
+            include_str!(concat!("../locales/", $lang, "/stream.ftl")),
             include_str!(concat!("../locales/", $lang, "/tables.ftl")),
             include_str!(concat!("../locales/", $lang, "/tcp.ftl")),
             include_str!(concat!("../locales/", $lang, "/timeline.ftl")),

@@ -35,3 +35,5 @@ frame-release = Let go
 frame-release-title = Let this frame arrive now
 frame-drop = Lose
 frame-drop-title = Lose this frame
+frame-edit = Change bytes
+frame-edit-title = Write over the bytes of this frame

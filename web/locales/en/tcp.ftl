@@ -56,4 +56,5 @@ real-simulated = Simulated
 real-real = Real
 real-ends = Ends
 real-state = State
-real-octets = Bytes sent / received
+real-octets = Bytes acknowledged / received
+real-octets-title = Linux counts SYN and FIN among the acknowledged ones

@@ -35,3 +35,5 @@ frame-release = Släpp
 frame-release-title = Låt den här ramen komma fram nu
 frame-drop = Tappa
 frame-drop-title = Låt den här ramen gå förlorad
+frame-edit = Ändra byte
+frame-edit-title = Skriv över byten i den här ramen

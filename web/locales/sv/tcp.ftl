@@ -56,4 +56,5 @@ real-simulated = Simulerad
 real-real = Verklig
 real-ends = Ändar
 real-state = Tillstånd
-real-octets = Byte skickade / mottagna
+real-octets = Byte kvitterade / mottagna
+real-octets-title = Linux räknar in SYN och FIN bland de kvitterade

@@ -17,6 +17,7 @@ pub mod rows;
 pub mod segment;
 pub mod size;
 pub mod sockets;
+pub mod stream;
 pub mod tables;
 pub mod tcp;
 pub mod timeline;

@@ -7,6 +7,8 @@ pub mod package;
 pub mod programs;
 pub mod trace;
 
+use std::collections::BTreeMap;
+
 // The trait has the name of the worker's message.
 use leptos::prelude::{Update as _, *};
 use socketlab_protocol::{
@@ -226,6 +228,10 @@ pub struct Page {
     pub relay_says: RwSignal<Option<String>>,
     /// The real connections of this run, as last heard.
     pub real: RwSignal<Vec<RealSocket>>,
+    /// The conversation whose words are shown.
+    pub stream: RwSignal<Option<u32>>,
+    /// Octets that were put into the place of a held frame's, by frame.
+    pub edited: RwSignal<BTreeMap<u64, Vec<u8>>>,
     /// What is marked.
     pub selection: RwSignal<Selection>,
     /// Which program's editor is open.
@@ -286,6 +292,8 @@ impl Page {
             relay: RwSignal::new(RelayState::Unused),
             relay_says: RwSignal::new(None),
             real: RwSignal::new(Vec::new()),
+            stream: RwSignal::new(None),
+            edited: RwSignal::new(BTreeMap::new()),
             selection: RwSignal::new(Selection::default()),
             program: RwSignal::new(0),
             console: RwSignal::new(None),
@@ -315,6 +323,8 @@ impl Page {
                 self.history.set(History::default());
                 self.selection.set(Selection::default());
                 self.real.set(Vec::new());
+                self.stream.set(None);
+                self.edited.set(BTreeMap::new());
                 self.past.set(None);
                 self.clock.set(ClockFact::default());
                 self.live.set(0);
@@ -343,6 +353,8 @@ impl Page {
                 self.history.set(History::default());
                 self.selection.set(Selection::default());
                 self.real.set(Vec::new());
+                self.stream.set(None);
+                self.edited.set(BTreeMap::new());
                 self.past.set(None);
                 self.cleared.set(0);
                 self.clock.set(ClockFact { heard_ms: wall_ms, ..ClockFact::default() });

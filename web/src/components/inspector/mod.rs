@@ -1,5 +1,7 @@
 //! The marked packet: its layers as a tree and its octets, each field tied to its bytes.
 
+pub mod edit;
+
 use std::ops::Range;
 
 use leptos::html;
@@ -11,6 +13,7 @@ use crate::components::icon::{Glyph, Icon};
 use crate::components::size::size_of;
 use crate::state::Page;
 use crate::texts::{Texts, try_text};
+use edit::EditOctets;
 
 /// Octets on a line of the byte view, with much and with little room.
 const PER_LINE: (usize, usize) = (16, 8);
@@ -23,6 +26,9 @@ const SMALL: f64 = 640.0;
 #[derive(Clone, PartialEq)]
 struct Taken {
     number: u64,
+    conversation: Option<u32>,
+    /// Somebody has written over octets of it.
+    edited: bool,
     bytes: Vec<u8>,
     dissection: Dissection,
 }
@@ -36,8 +42,15 @@ pub fn Inspector() -> impl IntoView {
         page.trace.with(|trace| {
             let row = trace.packets.row_of(packet)?;
             let frame = trace.frame(row.event)?;
-            let dissection = dissect_with(&frame.bytes, &frame.context);
-            Some(Taken { number: row.number, dissection, bytes: frame.bytes.clone() })
+            let edited = page.edited.with(|edited| {
+                let frames = if edited.is_empty() { Vec::new() } else { trace.frames_of(packet) };
+                frames.iter().find_map(|frame| edited.get(frame).cloned())
+            });
+            let is_edited = edited.is_some();
+            let bytes = edited.unwrap_or_else(|| frame.bytes.clone());
+            let dissection = dissect_with(&bytes, &frame.context);
+            let (number, conversation) = (row.number, row.conversation);
+            Some(Taken { number, conversation, edited: is_edited, dissection, bytes })
         })
     });
     let marked = RwSignal::new(None::<Range<usize>>);
@@ -73,7 +86,9 @@ fn find<'a>(mut fields: impl Iterator<Item = &'a Field>, name: &str) -> Option<R
 fn Opened(taken: Taken, marked: RwSignal<Option<Range<usize>>>, name: RwSignal<String>) -> impl IntoView {
     let page = Page::here();
     let texts = Texts::here();
-    let Taken { number, bytes, dissection } = taken;
+    let Taken { number, conversation, edited, bytes, dissection } = taken;
+    let editing = RwSignal::new(None::<(u64, usize)>);
+    let for_edit = bytes.clone();
     let place = NodeRef::<html::Section>::new();
     let size = size_of(place);
     let per_line = Memo::new(move |_| if size.get().0 >= WIDE { PER_LINE.0 } else { PER_LINE.1 });
@@ -123,7 +138,24 @@ fn Opened(taken: Taken, marked: RwSignal<Option<Range<usize>>>, name: RwSignal<S
                 <h3>{move || texts.with("inspector-title", &[("number", &number.to_string())])}</h3>
                 <span class="inspector__status code" role="status">{status}</span>
                 <span class="grow"></span>
-                <OnItsWay />
+                <Show when=move || edited>
+                    <span class="chip chip--past" data-testid="frame-edited">{move || texts.get("edit-done")}</span>
+                </Show>
+                {conversation
+                    .map(|conversation| {
+                        view! {
+                            <button
+                                type="button"
+                                class="button button--small"
+                                data-testid="stream-follow"
+                                title=move || texts.get("stream-follow-title")
+                                on:click=move |_| page.stream.set(Some(conversation))
+                            >
+                                {move || texts.get("stream-follow")}
+                            </button>
+                        }
+                    })}
+                <OnItsWay editing=editing />
                 <button
                     type="button"
                     class="button button--quiet button--icon button--small"
@@ -134,7 +166,17 @@ fn Opened(taken: Taken, marked: RwSignal<Option<Range<usize>>>, name: RwSignal<S
                     <Icon glyph=Glyph::Close />
                 </button>
             </div>
-            <div class="inspector__halves">
+            {move || {
+                editing
+                    .get()
+                    .map(|(frame, most)| {
+                        let bytes = for_edit.clone();
+                        view! {
+                            <EditOctets frame=frame bytes=bytes most=most on_done=move || editing.set(None) />
+                        }
+                    })
+            }}
+            <div class="inspector__halves" hidden=move || editing.with(Option::is_some)>
                 <div class="inspector__tree" data-testid="packet-tree">
                     {dissection
                         .layers
@@ -168,7 +210,10 @@ fn Opened(taken: Taken, marked: RwSignal<Option<Range<usize>>>, name: RwSignal<S
 
 /// What can be done to the marked packet while a frame of it is under way or held.
 #[component]
-fn OnItsWay() -> impl IntoView {
+fn OnItsWay(
+    /// The frame whose octets are being written over, and how many octets its link takes.
+    editing: RwSignal<Option<(u64, usize)>>,
+) -> impl IntoView {
     let page = Page::here();
     let texts = Texts::here();
     // Its frame, and whether somebody holds it.
@@ -217,6 +262,23 @@ fn OnItsWay() -> impl IntoView {
         <Show when=move || frame.get().is_some()>
             <Show when=held fallback=move || button("frame-hold", FrameDeed::Hold)>
                 {button("frame-release", FrameDeed::Release)}
+                <button
+                    type="button"
+                    class="button button--small"
+                    data-testid="frame-edit"
+                    title=move || texts.get("frame-edit-title")
+                    aria-expanded=move || editing.with(Option::is_some).to_string()
+                    on:click=move |_| {
+                        let Some((frame, _)) = frame.get_untracked() else { return };
+                        let mtu = page.links.with_untracked(|links| {
+                            links.iter().find(|link| link.held.contains(&frame)).map(|link| link.mtu)
+                        });
+                        let most = mtu.map_or(0, |mtu| mtu as usize + edit::HEADER);
+                        editing.update(|editing| *editing = if editing.is_some() { None } else { Some((frame, most)) });
+                    }
+                >
+                    {move || texts.get("frame-edit")}
+                </button>
             </Show>
             {button("frame-drop", FrameDeed::Drop)}
         </Show>

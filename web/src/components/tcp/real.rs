@@ -126,7 +126,7 @@ pub fn RealEnd(
                         </td>
                     </tr>
                     {LINES.into_iter().map(line).collect_view()}
-                    <tr>
+                    <tr title=move || texts.get("real-octets-title")>
                         <th scope="row">{move || texts.get("real-octets")}</th>
                         <td class="code">
                             {move || {

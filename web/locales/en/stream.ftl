@@ -1,0 +1,13 @@
+stream-title = What was said
+stream-follow = Follow stream
+stream-follow-title = Show what both programs said in this conversation
+stream-sides = Whose words
+stream-both = Both sides
+stream-form = Written as
+stream-text = Text
+stream-hex = Bytes
+stream-show = Mark the packet that brought this
+stream-empty = Nobody has said anything yet: the packets so far carry no data.
+stream-missing = { $octets } B before this were never seen
+stream-more = … and { $octets } B more
+stream-sums = { $a } said { $from_a } B, { $b } said { $from_b } B. What was sent twice stands here once.

@@ -1,0 +1,13 @@
+stream-title = Vad som sades
+stream-follow = Följ strömmen
+stream-follow-title = Visa vad båda programmen sade i den här konversationen
+stream-sides = Vems ord
+stream-both = Båda sidor
+stream-form = Skrivet som
+stream-text = Text
+stream-hex = Byte
+stream-show = Markera paketet som hade detta med sig
+stream-empty = Ingen har sagt något än: paketen hittills bär inga data.
+stream-missing = { $octets } B före detta har aldrig setts
+stream-more = … och { $octets } B till
+stream-sums = { $a } sade { $from_a } B, { $b } sade { $from_b } B. Det som skickats två gånger står här en gång.
