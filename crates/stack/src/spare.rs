@@ -4,8 +4,8 @@ use core::ops::{Deref, DerefMut};
 use std::collections::VecDeque;
 
 /// Something that is as it was in the beginning most of the time.
-pub(crate) trait AtRest: Clone + 'static {
-    /// How it is then.
+pub(crate) trait AtRest: Default + 'static {
+    /// How it is then: its default.
     const AT_REST: &'static Self;
 
     /// Whether it is so now, as far as anybody can tell.
@@ -42,11 +42,19 @@ impl<T: AtRest> Deref for Spare<T> {
 
 impl<T: AtRest> DerefMut for Spare<T> {
     fn deref_mut(&mut self) -> &mut T {
-        self.0.get_or_insert_with(|| Box::new(T::AT_REST.clone()))
+        self.0.get_or_insert_default()
     }
 }
 
-impl<T: Clone + 'static> AtRest for VecDeque<T> {
+impl<T: 'static> AtRest for Vec<T> {
+    const AT_REST: &'static Self = &Vec::new();
+
+    fn is_at_rest(&self) -> bool {
+        self.is_empty()
+    }
+}
+
+impl<T: 'static> AtRest for VecDeque<T> {
     const AT_REST: &'static Self = &VecDeque::new();
 
     fn is_at_rest(&self) -> bool {

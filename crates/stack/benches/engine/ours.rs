@@ -58,7 +58,7 @@ impl Ours {
                 moved: 0,
                 next_at: 0,
                 events: trace.then(Vec::new),
-                chunk: Bytes::from(vec![0x5a; 65_536]),
+                chunk: Bytes::from_static(&[0x5a; 65_536]),
             }
         })
     }

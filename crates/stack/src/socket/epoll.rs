@@ -183,15 +183,25 @@ impl Host {
     }
 
     /// Who watches a file: epoll objects, each with the descriptor it knows it by.
+    fn watchers(&self, watched: Watched) -> &[(SocketId, Fd)] {
+        match watched {
+            Watched::File(id) => self.sockets.get(id).map_or(&[], |socket| &socket.watchers),
+            Watched::Standard(pid) => self.sockets.files.get(&pid).map_or(&[], |files| &files.watchers),
+        }
+    }
+
     fn watchers_mut(&mut self, watched: Watched) -> Option<&mut Vec<(SocketId, Fd)>> {
         match watched {
-            Watched::File(id) => self.sockets.get_mut(id).map(|socket| &mut socket.watchers),
+            Watched::File(id) => self.sockets.get_mut(id).map(|socket| &mut *socket.watchers),
             Watched::Standard(pid) => self.sockets.files.get_mut(&pid).map(|files| &mut files.watchers),
         }
     }
 
     /// A file is closed for good: it leaves all sets by itself (epoll(7), questions 6 and 7).
     pub(crate) fn forget_watched(&mut self, watched: Watched) {
+        if self.watchers(watched).is_empty() {
+            return;
+        }
         let watchers = self.watchers_mut(watched).map(core::mem::take).unwrap_or_default();
         for (id, fd) in watchers {
             if let Some(epoll) = self.epoll_mut(id) {
@@ -232,7 +242,7 @@ impl Host {
     }
 
     fn nesting_above(&self, id: SocketId, limit: usize) -> usize {
-        let watchers = self.sockets.get(id).map_or(&[][..], |socket| &socket.watchers);
+        let watchers = self.watchers(Watched::File(id));
         if limit == 0 {
             return 0;
         }
@@ -248,7 +258,7 @@ impl Host {
 
     /// Linux `ep_poll_callback`, for each entry about the file.
     fn mark(&mut self, watched: Watched, news: u16) {
-        let watchers = self.watchers_mut(watched).map(|watchers| watchers.clone()).unwrap_or_default();
+        let watchers = self.watchers(watched).to_vec();
         for (id, fd) in watchers {
             let asleep = self.sockets.get(id).is_some_and(|epoll| !epoll.waiting.is_empty());
             let Some(epoll) = self.epoll_mut(id) else { continue };

@@ -81,9 +81,9 @@ pub(crate) struct Socket {
     pub(crate) shut_read: bool,
     pub(crate) shut_write: bool,
     /// Calls that sleep here, in the order they came.
-    pub(crate) waiting: Vec<CallId>,
+    pub(crate) waiting: Spare<Vec<CallId>>,
     /// The epoll objects that watch it, each by one of its descriptors, in the order they are woken.
-    pub(crate) watchers: Vec<(SocketId, Fd)>,
+    pub(crate) watchers: Spare<Vec<(SocketId, Fd)>>,
     /// The entry of its TCB in the host's timers.
     pub(crate) deadline: Option<Instant>,
     pub(crate) body: Body,
@@ -132,7 +132,7 @@ pub(crate) struct Tcp {
 }
 
 /// Deadlines in the order of `TIMER_KINDS`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Deadlines(pub(crate) [Option<Instant>; 8]);
 
 impl AtRest for Deadlines {
@@ -205,8 +205,8 @@ impl Socket {
             errors: Spare::default(),
             shut_read: false,
             shut_write: false,
-            waiting: Vec::new(),
-            watchers: Vec::new(),
+            waiting: Spare::default(),
+            watchers: Spare::default(),
             deadline: None,
             body,
         }

@@ -173,7 +173,7 @@ impl Host {
 
     /// Tries every call again that sleeps at the socket, in the order they came.
     pub(crate) fn retry_waiters(&mut self, now: Instant, socket: SocketId) {
-        let waiting = self.sockets.get(socket).map(|socket| socket.waiting.clone()).unwrap_or_default();
+        let waiting = self.sockets.get(socket).map(|socket| socket.waiting.to_vec()).unwrap_or_default();
         for id in waiting {
             let Some(mut pending) = self.waiters.remove(&id) else { continue };
             match self.attempt(now, &mut pending) {
@@ -210,6 +210,7 @@ impl Host {
         for socket_id in &pending.sockets {
             if let Some(socket) = self.sockets.get_mut(*socket_id) {
                 socket.waiting.retain(|waiting| *waiting != id);
+                socket.waiting.settle();
             }
             self.unhold(now, *socket_id);
         }

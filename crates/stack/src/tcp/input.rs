@@ -302,7 +302,7 @@ impl Tcb {
         }
         self.report_duplicate(segment);
         let before = self.rcv_nxt;
-        let mut data = segment.payload.clone().into_bytes();
+        let mut data = segment.payload.to_bytes();
         if data_end.gt(window_end) {
             data.truncate(window_end.since(segment.seq) as usize);
         } else if segment.flags.fin {

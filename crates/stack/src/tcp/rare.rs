@@ -7,7 +7,7 @@ use crate::spare::AtRest;
 use crate::time::Instant;
 
 /// The state of what is out of the ordinary.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Rare {
     /// End of our urgent data, if it is not all acknowledged.
     pub(super) snd_up: Option<Seq>,

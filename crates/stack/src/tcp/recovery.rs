@@ -53,7 +53,7 @@ pub(super) struct Loss {
 }
 
 /// What repairing losses leaves behind, and undoing that; a connection that never lost a segment has none of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Episode {
     /// SND.UNA when the reduction began that may be undone; and how many retransmissions speak against that.
     pub(super) undo: Option<Seq>,

@@ -42,16 +42,27 @@ pub(crate) struct Segment {
 /// The payload: pieces of what the program sent, shared with its buffer until the frame is written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Payload {
-    pieces: Vec<Bytes>,
+    first: Bytes,
+    /// Seldom: the writes of a program are often longer than a segment.
+    more: Vec<Bytes>,
     len: usize,
 }
 
 impl Payload {
     pub(crate) fn push(&mut self, piece: Bytes) {
         if !piece.is_empty() {
-            self.len += piece.len();
-            self.pieces.push(piece);
+            let len = piece.len();
+            if self.len == 0 {
+                self.first = piece;
+            } else {
+                self.more.push(piece);
+            }
+            self.len += len;
         }
+    }
+
+    fn pieces(&self) -> impl Iterator<Item = &Bytes> {
+        core::iter::once(&self.first).chain(&self.more)
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -60,7 +71,7 @@ impl Payload {
 
     /// The octet at this place.
     pub(crate) fn octet(&self, mut index: usize) -> Option<u8> {
-        self.pieces.iter().find_map(|piece| {
+        self.pieces().find_map(|piece| {
             let found = piece.get(index).copied();
             index = index.saturating_sub(piece.len());
             found
@@ -69,7 +80,7 @@ impl Payload {
 
     fn copy_to(&self, out: &mut [u8]) {
         let mut at = 0;
-        for piece in &self.pieces {
+        for piece in self.pieces() {
             if let Some(place) = out.get_mut(at..at + piece.len()) {
                 place.copy_from_slice(piece);
             }
@@ -78,11 +89,11 @@ impl Payload {
     }
 
     /// The one piece a received segment has.
-    pub(crate) fn into_bytes(self) -> Bytes {
-        if self.pieces.len() > 1 {
-            return self.pieces.concat().into();
+    pub(crate) fn to_bytes(&self) -> Bytes {
+        if self.more.is_empty() {
+            return self.first.clone();
         }
-        self.pieces.into_iter().next().unwrap_or_default()
+        self.pieces().flatten().copied().collect()
     }
 }
 

@@ -26,7 +26,7 @@ const MIN_SAMPLES: u32 = 8;
 const ACK_GAP: u64 = 2_000;
 
 /// CUBIC's state. Times in microseconds where not said otherwise.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Cubic {
     /// ACKs for each segment of growth, as of the last update.
     count: u32,
@@ -231,7 +231,7 @@ mod tests {
     /// RFC 9438 4.2: `W(t) = C (t - K)^3 + W_max`, with `K = cbrt((W_max - cwnd) / C)`, in seconds and segments.
     #[test]
     fn the_window_follows_the_curve() {
-        let mut cubic = Cubic::AT_REST.clone();
+        let mut cubic = Cubic::default();
         assert_eq!(cubic.ssthresh(1000), 700);
         let (mut cwnd, mut credit) = (700u32, 0);
         let k = (300.0f64 / 0.4).cbrt();
@@ -260,7 +260,7 @@ mod tests {
 
     #[test]
     fn a_second_loss_below_the_peak_gives_way() {
-        let mut cubic = Cubic::AT_REST.clone();
+        let mut cubic = Cubic::default();
         cubic.ssthresh(1000);
         cubic.ssthresh(800);
         assert_eq!(cubic.w_max, 800 * 1741 / 2048);
@@ -268,7 +268,7 @@ mod tests {
 
     #[test]
     fn hystart_ends_slow_start_when_the_delay_grows() {
-        let mut cubic = Cubic::AT_REST.clone();
+        let mut cubic = Cubic::default();
         let mut found = false;
         for n in 0..40u32 {
             let (now, delay) = (Instant::from_nanos(u64::from(n) * 5_000_000), 20 + u64::from(n / 10) * 5);
