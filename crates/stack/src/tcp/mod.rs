@@ -11,6 +11,7 @@ mod congestion;
 mod ecn;
 mod info;
 mod input;
+mod lost;
 mod options;
 mod output;
 mod params;
@@ -18,6 +19,7 @@ mod rack;
 mod rare;
 mod receive;
 mod recovery;
+mod resend;
 mod rtt;
 mod scoreboard;
 mod segment;
@@ -25,6 +27,7 @@ mod seq;
 #[cfg(test)]
 mod tests;
 mod timers;
+mod undo;
 mod urgent;
 
 use core::time::Duration;

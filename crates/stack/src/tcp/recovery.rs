@@ -3,13 +3,11 @@
 //! time-outs with F-RTO (RFC 5682), and undoing a reduction that proves wrong (RFC 3522, RFC 3708). How a loss is found
 //! is in `rack`, or here by RFC 6675's count of three for the profile `rfc`.
 
+use super::Tcb;
 use super::ack::Ack;
 use super::rack::{Rack, Widening};
-use super::scoreboard::Sent;
 use super::seq::Seq;
-use super::{Note, Tcb};
 use crate::host::Profile;
-use crate::snapshot::TcpState;
 use crate::spare::{AtRest, Spare};
 use crate::time::Instant;
 
@@ -148,7 +146,7 @@ impl Loss {
 }
 
 impl Tcb {
-    fn set_phase(&mut self, phase: Phase) {
+    pub(super) fn set_phase(&mut self, phase: Phase) {
         self.loss.phase = phase;
     }
 
@@ -252,131 +250,6 @@ impl Tcb {
         Resend::Lost
     }
 
-    fn uses_rack(&self) -> bool {
-        self.sack_ok && self.params.sysctl.tcp_recovery & 1 != 0
-    }
-
-    /// Linux `tcp_force_fast_retransmit`.
-    fn is_far_ahead(&self) -> bool {
-        let reach = self.loss.reordering.saturating_mul(self.mss());
-        self.board.highest_sack(self.snd_una).gt(self.snd_una + reach)
-    }
-
-    /// Linux `tcp_identify_packet_loss`.
-    fn find_lost(&mut self, now: Instant, ack: &mut Ack) {
-        if self.board.list.is_empty() {
-            return;
-        }
-        if !self.sack_ok {
-            self.mark_lost_without_sack(ack.new);
-        } else if self.uses_rack() {
-            let resent = self.board.resent;
-            if self.rack_mark_lost(now) {
-                ack.restart_timer = false;
-            }
-            ack.resent_lost |= resent > self.board.resent;
-        }
-    }
-
-    pub(super) fn mark_lost(&mut self, index: usize) {
-        let before = (self.board.lost, self.board.resent);
-        self.board.mark_lost(index);
-        if before != (self.board.lost, self.board.resent) {
-            self.loss.marked_lost = self.loss.marked_lost.wrapping_add(1);
-        }
-    }
-
-    /// RFC 6582: the first segment, after three duplicate ACKs or a partial one.
-    fn mark_lost_without_sack(&mut self, new: bool) {
-        let recovering = self.loss.phase == Phase::Recovery;
-        if (self.loss.phase < Phase::Recovery && self.board.sacked >= self.loss.reordering
-            || recovering && new)
-            && !self.board.list.front().is_some_and(|first| first.lost)
-        {
-            self.mark_lost(0);
-        }
-    }
-
-    /// Linux `tcp_time_to_recover`.
-    fn is_time_to_recover(&self) -> bool {
-        self.board.lost > 0
-            || self.sack_ok && !self.uses_rack() && self.board.sacked + 1 > self.loss.reordering
-    }
-
-    /// RFC 6675's count, where RACK does not do it: what has three SACKed segments above it is lost.
-    fn count_lost(&mut self, do_lost: bool, fast: bool) {
-        if self.uses_rack() || !self.sack_ok || !do_lost {
-            return;
-        }
-        let above = self.board.sacked.saturating_sub(self.loss.reordering);
-        let first_only = self.board.sacked < self.loss.reordering;
-        if first_only && !fast {
-            return;
-        }
-        let mut seen = 0;
-        for index in 0..self.board.list.len() {
-            let Some(segment) = self.board.list.get(index) else { break };
-            seen += u32::from(segment.sacked);
-            if seen > above {
-                break;
-            }
-            if !segment.sacked && !segment.lost {
-                self.mark_lost(index);
-            }
-            if first_only {
-                break;
-            }
-        }
-    }
-
-    /// Linux `tcp_add_reno_sack`: without SACK a duplicate ACK stands for a segment that has arrived.
-    fn add_duplicate(&mut self, duplicates: u32) {
-        let before = self.board.sacked;
-        self.board.sacked += duplicates;
-        self.limit_duplicates();
-        self.loss.delivered += self.board.sacked.saturating_sub(before);
-    }
-
-    fn limit_duplicates(&mut self) {
-        let out = self.board.out();
-        let holes = self.board.lost.max(1).min(out);
-        if self.board.sacked + holes > out {
-            self.board.sacked = out - holes;
-            self.loss.reordering = self.loss.reordering.max(out.min(self.params.sysctl.tcp_max_reordering));
-        }
-    }
-
-    /// Linux `tcp_remove_reno_sacks`: an ACK for several segments eats up the duplicates before it.
-    pub(super) fn take_off_duplicates(&mut self, ack: &mut Ack) {
-        ack.delivered += ack.segments.saturating_sub(self.board.sacked).max(1);
-        self.board.sacked = self.board.sacked.saturating_sub(ack.segments - 1);
-        let out = self.board.out();
-        let holes = self.board.lost.max(1).min(out);
-        self.board.sacked = self.board.sacked.min(out - holes);
-        if ack.resent_acked {
-            ack.original_acked = false;
-        }
-    }
-
-    /// Segments came out of order (Linux `tcp_check_sack_reordering`).
-    pub(super) fn check_reordering(&mut self, ack: &Ack) {
-        let highest = self.board.highest_sack(self.snd_una);
-        if ack.data_sacked
-            && (self.loss.phase != Phase::Loss || self.loss.episode.undo.is_some())
-            && ack.reordered.lt(highest)
-        {
-            self.handle_reordering(ack.reordered, highest);
-        }
-    }
-
-    pub(super) fn handle_reordering(&mut self, low: Seq, highest: Seq) {
-        let distance = highest.since(low).div_ceil(self.mss());
-        if distance > self.loss.reordering {
-            self.loss.reordering = distance.min(self.params.sysctl.tcp_max_reordering);
-        }
-        self.loss.episode.reordering_seen += 1;
-    }
-
     fn begin_reduction(&mut self) {
         self.loss.high_seq = self.snd_nxt;
         self.loss.episode.tlp_high = None;
@@ -422,12 +295,6 @@ impl Tcb {
         self.try_keep_open();
     }
 
-    fn arm_undo(&mut self) {
-        self.loss.episode.undo = Some(self.snd_una);
-        // None: no retransmission yet, so nothing that a D-SACK could speak of.
-        self.loss.episode.undo_resent = (self.board.resent > 0).then_some(self.board.resent);
-    }
-
     fn end_reduction(&mut self) {
         let known = self.congestion.ssthresh < super::congestion::INFINITE;
         if known && (self.loss.phase == Phase::Reduced || self.loss.episode.undo.is_some()) {
@@ -459,116 +326,13 @@ impl Tcb {
     }
 
     /// Linux `tcp_try_keep_open`.
-    fn try_keep_open(&mut self) {
+    pub(super) fn try_keep_open(&mut self) {
         let left = self.board.sacked + self.board.lost > 0 || self.board.any_resent();
         let phase = if left { Phase::Disorder } else { Phase::Open };
         if self.loss.phase != phase {
             self.set_phase(phase);
             self.loss.high_seq = self.snd_nxt;
         }
-    }
-
-    // Undoing a reduction.
-
-    /// The ACK answers the original, not the retransmission (RFC 3522, Linux `tcp_packet_delayed`).
-    fn was_delayed(&self) -> bool {
-        match (self.timestamps, self.last_echo, self.loss.episode.resent_since) {
-            (_, _, None) => true,
-            (true, Some(echo), Some(since)) => echo.lt(Seq(self.tsval(since))),
-            _ => false,
-        }
-    }
-
-    fn may_undo(&self) -> bool {
-        self.params.sysctl.tcp_undo
-            && self.loss.episode.undo.is_some()
-            && (self.loss.episode.undo_resent == Some(0) || self.was_delayed())
-    }
-
-    fn undo_reduction(&mut self, unmark: bool) {
-        if unmark {
-            self.board.unmark_lost();
-        }
-        if self.loss.episode.prior_ssthresh > 0 {
-            self.congestion.cwnd = self.congestion.cwnd.max(self.loss.episode.prior_cwnd);
-            if self.loss.episode.prior_ssthresh > self.congestion.ssthresh {
-                self.congestion.ssthresh = self.loss.episode.prior_ssthresh;
-                self.ecn.withdraw_reduced();
-            }
-        }
-        self.loss.episode.undo = None;
-        self.loss.rack.advanced = true;
-    }
-
-    fn try_undo_by_dsack(&mut self, _now: Instant) -> bool {
-        let undo = self.params.sysctl.tcp_undo
-            && self.loss.episode.undo.is_some()
-            && self.loss.episode.undo_resent == Some(0);
-        if undo {
-            self.loss.episode.late.persist_more();
-            self.undo_reduction(false);
-        }
-        undo
-    }
-
-    /// Fast recovery is over. True: without SACK the state stays until more is acknowledged (RFC 6582 4.1).
-    fn try_undo_recovery(&mut self, _now: Instant, _ack: &Ack) -> bool {
-        if self.may_undo() {
-            self.undo_reduction(false);
-        }
-        if self.must_stay() {
-            return true;
-        }
-        self.set_phase(Phase::Open);
-        self.loss.episode.late.persist_less();
-        false
-    }
-
-    /// Linux `tcp_is_non_sack_preventing_reopen`.
-    fn must_stay(&mut self) -> bool {
-        if self.snd_una == self.loss.high_seq && !self.sack_ok {
-            if !self.board.any_resent() {
-                self.loss.forget_resent_since();
-            }
-            return true;
-        }
-        false
-    }
-
-    fn try_undo_partial(&mut self, _now: Instant, prior_una: Seq, _ack: &Ack, do_lost: &mut bool) -> bool {
-        if self.params.sysctl.tcp_undo && self.loss.episode.undo.is_some() && self.was_delayed() {
-            // The hole was filled by a segment that came late, not by the retransmission.
-            let highest = self.board.highest_sack(self.snd_una);
-            if prior_una.lt(highest) {
-                self.handle_reordering(prior_una, highest);
-            }
-            if self.board.resent > 0 {
-                return true;
-            }
-            if !self.board.any_resent() {
-                self.loss.forget_resent_since();
-            }
-            self.undo_reduction(true);
-            self.try_keep_open();
-        } else {
-            *do_lost = self.is_far_ahead();
-        }
-        false
-    }
-
-    fn try_undo_loss(&mut self, proven: bool) -> bool {
-        if !proven && !self.may_undo() {
-            return false;
-        }
-        self.undo_reduction(true);
-        self.rare.timeouts = 0;
-        if self.must_stay() {
-            return true;
-        }
-        if proven || self.sack_ok {
-            self.set_phase(Phase::Open);
-        }
-        true
     }
 
     /// Linux `tcp_process_loss`: after a time-out, with F-RTO (RFC 5682 3.1).
@@ -647,112 +411,6 @@ impl Tcb {
         self.ecn.queue_reduced();
         self.loss.episode.frto = self.params.sysctl.tcp_frto && (from_open || again);
         self.rare.dup_acks = 0;
-    }
-
-    /// RFC 1191: packets of more than `mtu` octets do not get through. What was too long is cut and sent again (Linux
-    /// `tcp_simple_retransmit`); the congestion window has done nothing wrong.
-    pub(crate) fn reduce_mtu(&mut self, now: Instant, mtu: u32) {
-        /// Linux `min_pmtu`.
-        const LEAST: u32 = 552;
-        let mtu = mtu.max(LEAST);
-        if mtu >= self.params.path_mtu || !self.synchronized() {
-            return;
-        }
-        self.params.path_mtu = mtu;
-        let size = self.mss();
-        if !self.board.list.is_empty() && self.board.cut(size) {
-            if self.loss.phase != Phase::Loss {
-                self.loss.high_seq = self.snd_nxt;
-                self.loss.episode.prior_ssthresh = 0;
-                self.loss.episode.undo = None;
-                self.congestion.ssthresh = self.congestion.current_ssthresh(false);
-                self.set_phase(Phase::Loss);
-            }
-            self.retransmit_lost(now);
-        }
-        self.output(now);
-    }
-
-    // Sending again.
-
-    pub(super) fn resend_after_ack(&mut self, now: Instant, resend: Resend) {
-        if resend == Resend::Nothing || self.state == TcpState::SynSent {
-            return;
-        }
-        if resend == Resend::New {
-            self.send_unsent(now);
-            if self.snd_nxt.gt(self.loss.high_seq) {
-                return;
-            }
-            self.loss.episode.frto = false;
-        }
-        self.retransmit_lost(now);
-    }
-
-    /// Sends lost segments again, as the congestion window allows (Linux `tcp_xmit_retransmit_queue`).
-    pub(super) fn retransmit_lost(&mut self, now: Instant) {
-        let mut index = 0;
-        while self.board.resent < self.board.lost {
-            // RFC 6675 5 (4.3), RFC 6582 3.2 (3): without proportional reduction the first one goes in any case.
-            let first = self.board.list.front().is_some_and(|first| first.lost && !first.resent);
-            let forced = index == 0 && first && !self.params.sysctl.tcp_prr;
-            if self.board.in_flight() >= self.congestion.cwnd && !forced {
-                break;
-            }
-            let Some(segment) = self.board.list.get(index) else { break };
-            if segment.lost && !segment.sacked && !segment.resent {
-                if !self.resend(now, index) {
-                    break;
-                }
-                self.loss.note_sent(1);
-                if index == 0 && !self.reordering_timer_runs() {
-                    self.set_rtx_timer(now, self.rtt.rto());
-                }
-            }
-            index += 1;
-        }
-    }
-
-    /// Sends the segment at `index` again, and counts it as in flight. False: it does not fit the window.
-    pub(super) fn resend(&mut self, now: Instant, index: usize) -> bool {
-        if !self.resend_uncounted(now, index) {
-            return false;
-        }
-        if let Some(segment) = self.board.list.get_mut(index)
-            && !segment.resent
-        {
-            segment.resent = true;
-            self.board.resent += 1;
-        }
-        self.loss.episode.resent_since.get_or_insert(now);
-        *self.loss.episode.undo_resent.get_or_insert(0) += 1;
-        true
-    }
-
-    /// Sends the segment at `index` again (Linux `__tcp_retransmit_skb`).
-    pub(super) fn resend_uncounted(&mut self, now: Instant, index: usize) -> bool {
-        let room = (self.snd_una + self.snd_wnd)
-            .since(self.board.list.get(index).map_or(self.snd_una, |segment| segment.seq));
-        if room == 0 && index > 0 {
-            return false;
-        }
-        let most = self.mss().min(room.max(1));
-        if self.params.sysctl.tcp_retrans_collapse && room > 0 {
-            self.board.collapse(index, most);
-        }
-        let Some(segment) = self.board.list.get_mut(index) else { return false };
-        segment.transmissions += 1;
-        segment.at = now;
-        let segment: Sent = segment.clone();
-        self.rare.retransmissions += 1;
-        self.rare.bytes_resent += u64::from(segment.len);
-        self.notes.push(Note::Retransmitted {
-            seq: segment.seq,
-            len: segment.len,
-            attempt: segment.transmissions - 1,
-        });
-        self.transmit(now, &segment);
-        true
     }
 }
 
