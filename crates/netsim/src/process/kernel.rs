@@ -3,13 +3,12 @@
 use socketlab_stack::{CallId, Cause, Failure, Instant, Outcome, Ret};
 
 use super::{Caller, From, Shown, Wait};
-use crate::abi::{Reply, Request, Shape};
+use crate::abi::{Reply, Shape};
 use crate::world::World;
 
 impl World {
     pub(super) fn kernel_call(&mut self, from: From, call: socketlab_stack::Call, shape: Shape) {
         let From { pid, tid, node, call: id, post, .. } = from;
-        let bounded = Request::Kernel(call.clone(), shape).timeout().is_some();
         let now = self.now;
         let caller = if post { Caller::Nobody } else { Caller::Thread(pid, tid) };
         let Some(host) = self.host_mut(node) else { return };
@@ -19,6 +18,7 @@ impl World {
                 self.kernel_answer(from, earliest, &result, shape);
             }
             Outcome::Blocked => {
+                let bounded = host.host.ends_by_itself(id);
                 let earliest = self.earliest(pid, false);
                 self.calls.insert(id, caller);
                 if !post && let Some(process) = self.processes.get_mut(&pid) {

@@ -96,7 +96,9 @@ impl Host {
     fn start(&mut self, now: Instant, pid: Pid, id: CallId, sockets: Vec<SocketId>, call: Call) -> Outcome {
         let limit = match (&call, sockets.as_slice()) {
             (Call::Poll { .. } | Call::EpollWait { .. }, _) => None,
-            (Call::Accept { .. } | Call::Recv { .. }, [socket]) => self.time_limit(*socket, |o| o.recv_limit),
+            (Call::Accept { .. } | Call::Recv { .. } | Call::RecvMsg { .. }, [socket]) => {
+                self.time_limit(*socket, |o| o.recv_limit)
+            }
             (_, [socket]) => self.time_limit(*socket, |o| o.send_limit),
             _ => None,
         };
@@ -120,8 +122,17 @@ impl Host {
         call: Call,
         limit: Option<Duration>,
     ) -> Outcome {
-        let pending =
-            Pending { pid, call, sockets, deadline: None, limit, started: false, taken: 0, read: Vec::new() };
+        let pending = Pending {
+            pid,
+            call,
+            sockets,
+            deadline: None,
+            limit,
+            otherwise: None,
+            started: false,
+            taken: 0,
+            read: Vec::new(),
+        };
         self.start_call(now, id, pending)
     }
 

@@ -293,6 +293,12 @@ impl Host {
         self.completions.pop_front()
     }
 
+    /// Whether a blocked call ends at some time even if nothing happens: its caller, or an option of its socket
+    /// (`SO_RCVTIMEO`, `SO_SNDTIMEO`, `SO_LINGER`), bounds it.
+    pub fn ends_by_itself(&self, id: CallId) -> bool {
+        self.waiters.get(&id).is_some_and(|pending| pending.deadline.is_some())
+    }
+
     /// The caller of a blocked call was interrupted: forgets it; no completion will come. If the call had done a part
     /// of its work (octets taken by send, octets read with `MSG_WAITALL`), that part is its answer, not `EINTR`.
     pub fn cancel(&mut self, now: Instant, id: CallId) -> Option<Ret> {

@@ -215,7 +215,7 @@ impl Host {
                 let seq = seq.map_or(0, |octets| u32::from_be_bytes(*octets));
                 match too_big {
                     Some(mtu) => self.tcp_too_big(now, local, peer, seq, mtu),
-                    None => self.tcp_unreachable(now, local, peer, seq, (report.errno, report.cause.clone())),
+                    None => self.tcp_unreachable(now, (local, peer), seq, &report, &payload),
                 }
             }
             protocol::UDP if enough => self.udp_error(now, local, peer, &report, &payload),

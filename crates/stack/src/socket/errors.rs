@@ -5,9 +5,9 @@ use core::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
 
-use super::Body;
 use super::control::Control;
 use super::poll::POLLERR;
+use super::{Body, Socket};
 use crate::call::Ret;
 use crate::errno::{Cause, Errno};
 use crate::event::SocketId;
@@ -66,6 +66,25 @@ impl QueuedError {
         data.resize(if v6 { 44 } else { 32 }, 0);
         let (level, kind) = if v6 { (41, 25) } else { (0, 11) };
         Control { level, kind, data: data.into() }
+    }
+}
+
+impl Socket {
+    /// What `MSG_ERRQUEUE` reads: an ICMP error about `data`, which was sent to `about`.
+    pub(super) fn queue_error(&mut self, report: &Report, about: SocketAddr, data: Bytes) {
+        if self.errors.len() < MOST {
+            self.errors.push_back(QueuedError {
+                errno: report.errno,
+                cause: report.cause.clone(),
+                origin: if about.is_ipv6() { 3 } else { 2 },
+                kind: report.kind.0,
+                code: report.kind.1,
+                info: report.too_big.unwrap_or(0),
+                offender: Some(report.from),
+                about,
+                data,
+            });
+        }
     }
 }
 
@@ -153,19 +172,7 @@ impl Host {
         }
         let hard = report.hard || report.too_big.is_some();
         if socket.options.ip.recverr(v6) {
-            if socket.errors.len() < MOST {
-                socket.errors.push_back(QueuedError {
-                    errno: report.errno,
-                    cause: report.cause.clone(),
-                    origin: if v6 { 3 } else { 2 },
-                    kind: report.kind.0,
-                    code: report.kind.1,
-                    info: report.too_big.unwrap_or(0),
-                    offender: Some(report.from),
-                    about,
-                    data,
-                });
-            }
+            socket.queue_error(report, about, data);
         } else if !hard || socket.peer.is_none() {
             return;
         }

@@ -295,6 +295,9 @@ fn timeval(limit: Option<Duration>) -> Bytes {
 }
 
 /// Linux `sock_set_timeout`.
+/// Linux counts in ticks of its clock, of which there are 250 in a second.
+const TICK: u64 = 4_000;
+
 fn time_limit(value: &Bytes) -> Result<Option<Duration>, Errno> {
     let long = |at: usize| {
         let octets = value.get(at..).and_then(|rest| rest.first_chunk::<8>()).ok_or(Errno::EINVAL)?;
@@ -304,8 +307,9 @@ fn time_limit(value: &Bytes) -> Result<Option<Duration>, Errno> {
     if !(0..1_000_000).contains(&micros) {
         return Err(Errno::EDOM);
     }
-    // A negative time means "do not wait": one tick.
-    let Ok(seconds) = u64::try_from(seconds) else { return Ok(Some(Duration::from_millis(4))) };
-    let limit = Duration::from_secs(seconds) + Duration::from_micros(micros.unsigned_abs());
+    // Linux `sock_set_timeout`: a negative time means "do not wait", and reads back as zero.
+    let Ok(seconds) = u64::try_from(seconds) else { return Ok(Some(Duration::ZERO)) };
+    let micros = micros.unsigned_abs().next_multiple_of(TICK);
+    let limit = Duration::from_secs(seconds).saturating_add(Duration::from_micros(micros));
     Ok((!limit.is_zero()).then_some(limit))
 }

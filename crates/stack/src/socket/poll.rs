@@ -109,7 +109,7 @@ fn tcp_readiness(socket: &Socket) -> u16 {
             events |= POLLOUT | POLLWRNORM;
         }
     }
-    if socket.error.is_some() {
+    if socket.error.is_some() || !socket.errors.is_empty() {
         events |= POLLERR;
     }
     events

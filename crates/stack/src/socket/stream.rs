@@ -11,6 +11,7 @@ use crate::addr::{endpoint, zone};
 use crate::errno::{Cause, Errno, Failure};
 use crate::event::{Demux, DropReason, HostEvent, IfaceId, SocketId};
 use crate::host::{Host, Intercept, InterceptId, TimerKey};
+use crate::icmp::Report;
 use crate::ip::{Arrived, DEFAULT_TTL, Fragment, Header, protocol};
 use crate::rng;
 use crate::snapshot::TcpState;
@@ -462,11 +463,12 @@ impl Host {
     pub(crate) fn tcp_unreachable(
         &mut self,
         now: Instant,
-        local: SocketAddr,
-        peer: SocketAddr,
+        (local, peer): (SocketAddr, SocketAddr),
         seq: u32,
-        error: (Errno, Cause),
+        report: &Report,
+        quoted: &Bytes,
     ) {
+        let error = (report.errno, report.cause.clone());
         let Some(id) = self.sockets.connection(local, peer) else { return };
         let Some(socket) = self.sockets.get_mut(id) else { return };
         let Some(tcp) = socket.tcp_mut() else { return };
@@ -489,6 +491,10 @@ impl Host {
             tcb.give_up();
         }
         socket.error = Some(Box::new(error));
+        // Linux `tcp_v4_err`, unlike `tcp_v6_err`: nobody has to ask for it (`IP_RECVERR`).
+        if peer.is_ipv4() || socket.options.ip.recverr(true) {
+            socket.queue_error(report, peer, quoted.clone());
+        }
         self.flush(now, id);
     }
 }

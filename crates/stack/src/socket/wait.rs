@@ -23,6 +23,8 @@ pub(crate) struct Pending {
     /// How long the socket's own options let it block (`SO_RCVTIMEO`, `SO_SNDTIMEO`, `SO_LINGER`), where the caller
     /// would wait for ever.
     pub(crate) limit: Option<Duration>,
+    /// What it says when that is over: what it would have said if it did not wait.
+    pub(crate) otherwise: Option<Failure>,
     /// It was tried before.
     pub(crate) started: bool,
     /// send(2): octets taken so far. recv(2) with `MSG_WAITALL`: octets read so far.
@@ -138,8 +140,9 @@ impl Host {
         match self.attempt(now, &mut pending) {
             Attempt::Done(result) => Outcome::Done(result),
             Attempt::Wait(result) if patience == Some(Duration::ZERO) => Outcome::Done(result),
-            Attempt::Wait(_) => {
+            Attempt::Wait(result) => {
                 pending.started = true;
+                pending.otherwise = result.err().filter(|_| pending.limit.is_some());
                 pending.deadline = patience.map(|patience| now + patience);
                 if let Some(deadline) = pending.deadline {
                     self.timers.insert((deadline, TimerKey::Call(id)));
@@ -195,9 +198,7 @@ impl Host {
         let result = match (&pending.call, pending.part()) {
             (Call::Poll { .. } | Call::EpollWait { .. }, _) => Ok(Ret::Ready(Vec::new())),
             (_, Some(part)) => Ok(part),
-            (Call::Connect { .. }, None) if pending.limit.is_some() => Err(Errno::EINPROGRESS.into()),
-            (_, None) if pending.limit.is_some() => Err(Errno::EAGAIN.into()),
-            (_, None) => Err(Failure::TimedOut),
+            (_, None) => Err(pending.otherwise.unwrap_or(Failure::TimedOut)),
         };
         self.completions.push_back((id, result));
     }
