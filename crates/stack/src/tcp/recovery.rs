@@ -1,7 +1,6 @@
 //! How losses are repaired. The states are Linux's `tcp_ca_state`; the ways in and out are those of
-//! `tcp_fastretrans_alert`: fast recovery (RFC 5681, RFC 6582, RFC 6675), proportional rate reduction (RFC 6937),
-//! time-outs with F-RTO (RFC 5682), and undoing a reduction that proves wrong (RFC 3522, RFC 3708). How a loss is found
-//! is in `rack`, or here by RFC 6675's count of three for the profile `rfc`.
+//! `tcp_fastretrans_alert`: fast recovery (RFC 5681, RFC 6582, RFC 6675), proportional rate reduction (RFC 6937) and
+//! time-outs with F-RTO (RFC 5682). Losses are found in `rack` and `lost`, reductions undone in `undo`.
 
 use super::Tcb;
 use super::ack::Ack;

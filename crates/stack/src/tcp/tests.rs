@@ -5,7 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::options::Options;
-use super::{Fail, Flags, Note, Params, Segment, Seq, Settings, Tcb};
+use super::segment::Flags;
+use super::{Fail, Note, Params, Segment, Seq, Settings, Tcb};
 use crate::host::Profile;
 use crate::snapshot::TcpState;
 use crate::sysctl::Sysctl;
