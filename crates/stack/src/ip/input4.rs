@@ -51,6 +51,10 @@ impl Host {
         if outside && (source.is_loopback() || destination.is_loopback()) || source.is_multicast() {
             return self.drop_packet(DropReason::NotForThisHost);
         }
+        // Linux `fib_validate_source`: nobody else has an address of ours. (Our own broadcasts come back to us this way.)
+        if outside && !broadcast && !multicast && self.is_own(source) {
+            return self.drop_packet(DropReason::NotForThisHost);
+        }
         if outside && !self.filter_allows(now, Direction::In, &bytes) {
             return;
         }

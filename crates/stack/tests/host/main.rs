@@ -13,5 +13,6 @@ mod mistakes;
 mod property;
 mod raw;
 mod sockets;
+mod strange;
 mod tcp;
 mod udp;
