@@ -198,3 +198,63 @@ async fn the_past_has_its_own_sockets() -> Result<()> {
     browser.close().await?;
     relay.stop().await
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_can_be_followed_and_a_held_frame_changed() -> Result<()> {
+    let relay = Relay::start(&[]).await?;
+    let browser = Browser::start(1280, 800, "en", &[]).await?;
+    browser.open(&format!("{}/?lab=dns-http", relay.url)).await?;
+    browser.wait_for("run").await?;
+    finished(&browser).await?;
+
+    // From any packet of a conversation to all that was said in it, side by side.
+    browser.click("tab-packets").await?;
+    browser
+        .wait_until(
+            "a packet of the web server's connection was marked",
+            "const r = [...document.querySelectorAll('[data-testid=packet-list] tbody tr')]\
+             .find(r => r.textContent.includes('GET / HTTP/1.1')); r?.click(); return !!r",
+        )
+        .await?;
+    browser.click("stream-follow").await?;
+    let said = |side: &str| {
+        format!(
+            "return [...document.querySelectorAll('[data-testid=stream-text] [data-side={side}] pre')]\
+             .map(e => e.textContent).join('')"
+        )
+    };
+    browser.wait_for_text("stream-text", "GET / HTTP/1.1").await?;
+    let asked = browser.script(&said("first")).await?;
+    let answered = browser.script(&said("second")).await?;
+    ensure!(asked.as_str().is_some_and(|text| text.starts_with("GET / HTTP/1.1\nHost:")), "{asked}");
+    ensure!(answered.as_str().is_some_and(|text| text.starts_with("HTTP/1.")), "{answered}");
+    browser.click("stream-sides-second").await?;
+    browser.click("stream-form-hex").await?;
+    browser.wait_for_text("stream-text", "00000000  48 54 54 50 2f 31 2e").await?;
+    let asked = browser.script(&said("first")).await?;
+    ensure!(asked.as_str() == Some(""), "one side only: {asked}");
+    browser.click("stream-close").await?;
+
+    // A frame on its way is held, written over and let go.
+    browser.click("speed-250").await?;
+    browser.click("run").await?;
+    browser
+        .wait_until(
+            "a frame on its way was marked",
+            "const r = [...document.querySelectorAll('[data-testid=packet-list] tbody tr')].at(-1);\
+             if (!document.querySelector('[data-testid=frame-hold]')) { r?.click(); return false; }\
+             document.querySelector('[data-testid=frame-hold]').click(); return true",
+        )
+        .await?;
+    browser.click("frame-edit").await?;
+    browser.fill("frame-octets", "00 11 zz").await?;
+    browser.wait_for_text("frame-edit-form", "zz is no byte").await?;
+    browser.fill("frame-octets", &"a5 ".repeat(60)).await?;
+    browser.click("frame-octets-save").await?;
+    browser.wait_for("frame-edited").await?;
+    browser.wait_for_text("packet-tree", "a5:a5:a5:a5:a5:a5").await?;
+    browser.click("frame-release").await?;
+    browser.expect_clean_console().await?;
+    browser.close().await?;
+    relay.stop().await
+}

@@ -36,6 +36,8 @@ pub fn LadderTable(
     view! {
         <div
             class=class
+            // Who scrolls it by keyboard has to come to it.
+            tabindex=move || shown.get().then_some("0")
             node_ref=place
             on:scroll=move |_| {
                 if let Some(element) = place.get_untracked() {
