@@ -1,8 +1,13 @@
 //! The shared LAN as two students and a teacher meet it: two browsers in one room of a real relay.
 
+use std::fs;
+use std::net::TcpListener;
+use std::process::Stdio;
+
 use anyhow::{Result, ensure};
 use socketlab_tests::browser::Browser;
-use socketlab_tests::product::Relay;
+use socketlab_tests::product::{self, Relay};
+use tokio::process::Command;
 
 async fn phase(browser: &Browser, phase: &str) -> Result<()> {
     let script =
@@ -56,7 +61,10 @@ async fn talk_to(browser: &Browser, host: &str) -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_in_one_browser_reaches_a_server_in_another() -> Result<()> {
-    let relay = Relay::start(&["--teacher-word", "sesam"]).await?;
+    // A real server that says nothing.
+    let silent = TcpListener::bind("127.0.0.1:0")?;
+    let real = silent.local_addr()?;
+    let relay = Relay::start(&["--teacher-word", "sesam", "--allow", &real.to_string()]).await?;
     // One after the other, so that each has its slot.
     let asa = student(&relay, "Åsa", Some("sesam")).await?;
     let bo = student(&relay, "Bo", None).await?;
@@ -95,6 +103,36 @@ async fn a_client_in_one_browser_reaches_a_server_in_another() -> Result<()> {
         "return [...document.querySelectorAll('[data-testid=lan-says]')].some(e => e.textContent.includes('speak again'))",
     )
     .await?;
+
+    // A program somewhere talks to a real server through this relay: the teacher sees it, and ends it.
+    asa.wait_for_text("lan-real-note", "no program at this relay").await?;
+    let lab = tempfile::tempdir()?;
+    fs::write(
+        lab.path().join("lab.toml"),
+        "version = 1\n[[host]]\nname = \"pc\"\n[[gateway]]\nname = \"out\"\n\
+         [[gateway.real]]\nname = \"real\"\ntarget = \"127.0.0.1\"\n\
+         [[program]]\nhost = \"pc\"\nfile = \"waits.py\"\n",
+    )?;
+    let program = format!(
+        "import socket\ns = socket.create_connection(('real', {}))\n\
+         try:\n    s.recv(1)\nexcept OSError as error:\n    print(type(error).__name__)\n",
+        real.port()
+    );
+    fs::write(lab.path().join("waits.py"), program)?;
+    let elsewhere = Command::new(product::binary()?)
+        .args(["run", &lab.path().display().to_string(), "--until", "120s"])
+        .args(["--relay", &format!("ws://{}/", relay.address())])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()?;
+    let listed = asa.wait_for_text("lan-real", &real.to_string()).await?;
+    ensure!(listed.contains("127.0.0.1 → "), "it says who: {listed}");
+    asa.click("lan-end-real").await?;
+    let ended = elsewhere.wait_with_output().await?;
+    let printed = String::from_utf8_lossy(&ended.stdout).into_owned();
+    ensure!(printed.contains("ConnectionResetError"), "the program is told: {ended:?}");
+    asa.wait_for_text("lan-real-note", "no program at this relay").await?;
     asa.expect_clean_console().await?;
 
     // One browser goes; the other goes on, with its own server.

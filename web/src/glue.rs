@@ -115,6 +115,23 @@ pub mod disk {
     }
 }
 
+/// What a teacher asks the relay (`web/src/glue/teacher.js`). Errors hold the relay's words.
+pub mod teacher {
+    use super::*;
+
+    #[wasm_bindgen(module = "/src/glue/teacher.js")]
+    extern "C" {
+        /// How many streams to real servers are open, then of each, youngest first, a list of its number, who has
+        /// it, `tcp` or `udp`, what was asked for, its target, octets sent and octets received.
+        #[wasm_bindgen(catch)]
+        pub async fn streams(word: &str) -> Result<JsValue, JsValue>;
+
+        /// Ends the stream with this number.
+        #[wasm_bindgen(catch)]
+        pub async fn cut(word: &str, id: &str) -> Result<(), JsValue>;
+    }
+}
+
 /// The browser's window. The page never runs without one.
 pub fn window() -> web_sys::Window {
     web_sys::window().expect("the page runs in a window")

@@ -12,6 +12,8 @@ use crate::texts::Texts;
 pub fn Form(
     /// The fields for the class code and the teacher's word are shown at once.
     teaches: bool,
+    /// The teacher's word.
+    word: RwSignal<String>,
 ) -> impl IntoView {
     let page = Page::here();
     let texts = Texts::here();
@@ -25,7 +27,6 @@ pub fn Form(
     });
     let name = kept("name");
     let code = kept("class-code");
-    let word = RwSignal::new(String::new());
     // As docs/lan.md has it.
     let is_room = move || {
         room.with(|room| {

@@ -1,8 +1,9 @@
 //! The shared LAN: who is in the room, what is open on their hosts, how to join; for a teacher also what each member
-//! sends, and the means to mute it, to put it out and to end a connection.
+//! sends and what is open to real servers, and the means to mute it, to put it out and to end a connection.
 
 pub mod form;
 pub mod member;
+pub mod real;
 
 use leptos::html;
 use leptos::prelude::*;
@@ -14,6 +15,7 @@ use crate::state::Page;
 use crate::texts::Texts;
 use form::Form;
 use member::Member;
+use real::RealStreams;
 
 /// The button in the header; with the number of members once a room is joined.
 #[component]
@@ -59,6 +61,8 @@ pub fn LanDialog() -> impl IntoView {
         // A dialog opens only once it is in the document.
         request_animation_frame(move || open.set(true));
     }
+    // Kept nowhere but here.
+    let word = RwSignal::new(String::new());
     let dialog = NodeRef::<html::Dialog>::new();
     Effect::new(move |_| {
         let Some(dialog) = dialog.get() else { return };
@@ -107,7 +111,7 @@ pub fn LanDialog() -> impl IntoView {
                 </header>
                 <p role="status" data-testid="lan-state" data-phase=move || phase_word(phase.get())>{state}</p>
                 <Show when=move || open.get() && phase.get() == LanPhase::Out>
-                    <Form teaches=teaches />
+                    <Form teaches=teaches word=word />
                 </Show>
                 <ul class="lan__members" data-testid="lan-roster">
                     <For
@@ -116,6 +120,9 @@ pub fn LanDialog() -> impl IntoView {
                         children=move |id| view! { <Member id=id teacher=teacher /> }
                     />
                 </ul>
+                <Show when=move || open.get() && teacher.get() && !word.with(String::is_empty)>
+                    <RealStreams word=word />
+                </Show>
             </div>
         </dialog>
     }
