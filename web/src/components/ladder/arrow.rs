@@ -10,6 +10,8 @@ use crate::texts::Texts;
 
 /// Distance of an arrow's words from the lifeline that sends it, in CSS pixels: clear of brackets and state chips.
 const BESIDE: f64 = 48.0;
+/// The same where chips lie beside the lifeline, because calls have words on its other side.
+const BESIDE_CHIPS: f64 = 98.0;
 /// Width of a character in a label, in CSS pixels.
 const CHAR: f64 = 6.65;
 
@@ -55,6 +57,8 @@ pub fn ArrowLabel(
     xs: Memo<Vec<f64>>,
     /// Width of the sheet.
     width: Memo<f64>,
+    /// There is room for the words of calls.
+    worded: Memo<bool>,
 ) -> impl IntoView {
     let page = Page::here();
     let arrow = Memo::new(move |_| page.trace.with(|trace| trace.ladder.ladder().arrows.get(index).cloned()));
@@ -62,11 +66,12 @@ pub fn ArrowLabel(
         let Arrow { packet, from, to, sent, label, label_y, .. } = arrow.get()?;
         let (x0, x1) = xs.with(|xs| (x_of(xs, from), x_of(xs, to)));
         let long = label.chars().count() as f64 * CHAR;
+        let beside = if worded.get() { BESIDE_CHIPS } else { BESIDE };
         // Clear of the brackets beside the lifeline, and inside the sheet.
         let (x, anchor) = if x1 >= x0 {
-            ((x0 + BESIDE).min(width.get() - long - 6.0).max(6.0), "start")
+            ((x0 + beside).min(width.get() - long - 6.0).max(6.0), "start")
         } else {
-            ((x0 - BESIDE).max(long + 6.0), "end")
+            ((x0 - beside).max(long + 6.0), "end")
         };
         let future = move || page.time.get() < sent;
         Some(view! {

@@ -10,6 +10,8 @@ use crate::texts::Texts;
 
 /// Characters of a call that fit into a gutter.
 const CALL_CHARS: usize = 17;
+/// Width of one, in CSS pixels.
+const CALL_CHAR: f64 = 6.65;
 /// Distance of the brackets that lie side by side, in CSS pixels.
 const LANE: f64 = 9.0;
 
@@ -93,13 +95,15 @@ fn draw_call(
     let title = format!("{place} {label} {result}");
     let anchor = if left { "end" } else { "start" };
     let text_x = spine + side * 7.0;
+    // A bracket further out leaves less room.
+    let most = CALL_CHARS.saturating_sub((LANE * f64::from(lane) / CALL_CHAR).ceil() as usize).max(6);
     let words = worded.then(|| {
         let same_row = (label_y - result_y).abs() < 1.0;
         let shown = if same_row && !result.is_empty() { format!("{label} {result}") } else { label.clone() };
         let below = (!same_row && !result.is_empty()).then(|| {
             view! {
                 <text class="ladder__result code" class:ladder__result--bad=failed x=text_x y=result_y text-anchor=anchor>
-                    {shorten(&result, CALL_CHARS)}
+                    {shorten(&result, most)}
                 </text>
             }
         });
@@ -111,7 +115,7 @@ fn draw_call(
             }
         });
         view! {
-            <text class="code" class:ladder__result--bad=failed x=text_x y=label_y text-anchor=anchor>{shorten(&shown, CALL_CHARS)}</text>
+            <text class="code" class:ladder__result--bad=failed x=text_x y=label_y text-anchor=anchor>{shorten(&shown, most)}</text>
             {below}
             {waits}
         }

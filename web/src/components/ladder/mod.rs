@@ -216,7 +216,7 @@ pub fn Ladder(
                         <For
                             each=move || visible.get().arrows
                             key=move |index| (generation.get_untracked(), *index)
-                            children=move |index| view! { <ArrowLabel index=index xs=xs width=width /> }
+                            children=move |index| view! { <ArrowLabel index=index xs=xs width=width worded=worded /> }
                         />
                         <For
                             each=move || visible.get().states

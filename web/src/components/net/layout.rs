@@ -62,6 +62,10 @@ const NAME_LINE: f64 = 27.0;
 const SIDES: [Side; 4] = [Side::Clients, Side::Middle, Side::Servers, Side::Gateways];
 /// Least distance of two boxes of a column.
 const GAP: f64 = 7.0;
+/// Least distance of two columns, where there is room: a link that can be seen.
+const LINK: f64 = 24.0;
+/// Room for the cloud of a box that leads out of the lab.
+const CLOUD: f64 = 26.0;
 
 /// Is the map higher than wide, so that columns become rows?
 fn is_upright((width, height): (f64, f64)) -> bool {
@@ -83,12 +87,31 @@ pub fn boxes(places: &[Place], needs: &[Need], size: (f64, f64)) -> Vec<Rect> {
     let low = places.iter().map(|place| place.x).fold(f64::INFINITY, f64::min);
     let high = places.iter().map(|place| place.x).fold(f64::NEG_INFINITY, f64::max);
     let part = |x: f64| if high > low { (x - low) / (high - low) } else { 0.5 };
+    // What is at one x, and how wide the widest of it.
+    let mut columns: Vec<(f64, f64)> = Vec::new();
+    for (place, need) in places.iter().zip(needs) {
+        let w = extent(need, crowded, upright).0;
+        match columns.iter_mut().find(|(x, _)| x.total_cmp(&place.x).is_eq()) {
+            Some(column) => column.1 = column.1.max(w),
+            None => columns.push((place.x, w)),
+        }
+    }
+    let free = along - 2.0 * MARGIN - columns.iter().map(|(_, w)| w).sum::<f64>();
+    let side_by_side = free >= LINK * columns.len().saturating_sub(1) as f64;
+    let left_of = |x: f64, w: f64| {
+        if !side_by_side {
+            return part(x) * (along - 2.0 * MARGIN - w).max(0.0);
+        }
+        let before: f64 = columns.iter().filter(|(other, _)| *other < x).map(|(_, w)| w).sum();
+        let own = columns.iter().find(|(other, _)| other.total_cmp(&x).is_eq()).map_or(w, |(_, w)| *w);
+        before + part(x) * (free + own - w)
+    };
     let mut rects: Vec<Rect> = places
         .iter()
         .zip(needs)
         .map(|(place, need)| {
             let (w, h) = extent(need, crowded, upright);
-            let x = MARGIN + part(place.x) * (along - 2.0 * MARGIN - w).max(0.0);
+            let x = MARGIN + left_of(place.x, w);
             let y = MARGIN + place.y * (across - 2.0 * MARGIN) - h / 2.0;
             Rect { x, y: y.clamp(MARGIN / 2.0, (across - h - MARGIN / 2.0).max(MARGIN / 2.0)), w, h }
         })
@@ -131,15 +154,16 @@ fn extent(need: &Need, crowded: bool, upright: bool) -> (f64, f64) {
     if need.dot {
         return (12.0, 12.0);
     }
+    let cloud = if matches!(need.kind, NodeKind::Gateway | NodeKind::Lan) { CLOUD } else { 0.0 };
     let lines = need.lines as f64 * PORT_LINE;
     let ports = if need.lines > 0 { lines + 8.0 } else { 0.0 };
     if upright {
-        let sign = if need.lines > 0 { 40.0 } else { 20.0 };
-        let w = (need.chars as f64 * 6.6 + sign).clamp(64.0, 190.0);
+        let sign = if need.lines > 0 { 50.0 } else { 20.0 };
+        let w = (need.chars as f64 * 6.6 + sign + cloud).clamp(64.0, 190.0);
         return (NAME_LINES + ports, w);
     }
     let sign = if need.lines > 0 { 44.0 } else { 34.0 };
-    let w = (need.chars as f64 * 7.0 + sign).clamp(112.0, 200.0);
+    let w = (need.chars as f64 * 7.0 + sign + cloud).clamp(112.0, 200.0);
     let names = if crowded && need.lines == 0 { NAME_LINE } else { NAME_LINES };
     (w, names + ports)
 }
@@ -217,6 +241,22 @@ mod tests {
         for rect in boxes(&places, &[host(0), host(6)], (680.0, 260.0)) {
             assert!(rect.x >= 0.0 && rect.x + rect.w <= 680.0, "{rect:?}");
             assert!(rect.y >= 0.0 && rect.y + rect.h <= 260.0, "{rect:?}");
+        }
+    }
+
+    #[test]
+    fn columns_of_different_widths_do_not_touch() {
+        let places = [
+            place(0.1, 0.5, Side::Clients),
+            place(0.4, 0.5, Side::Middle),
+            place(0.7, 0.5, Side::Servers),
+            place(0.9, 0.5, Side::Gateways),
+        ];
+        let server = Need { chars: 18, ..host(3) };
+        let out = Need { kind: NodeKind::Lan, chars: 5, ..host(0) };
+        let rects = boxes(&places, &[host(0), Need { dot: true, ..host(0) }, server, out], (594.0, 240.0));
+        for pair in rects.windows(2) {
+            assert!(pair[0].x + pair[0].w + LINK <= pair[1].x, "{rects:?}");
         }
     }
 
