@@ -97,7 +97,7 @@ impl Host {
         }
         let Some(tcb) = tcp.tcb.as_mut() else { return Errno::EPIPE.into() };
         // One who sleeps is woken when a third of the buffer is free (Linux `sk_stream_write_space`).
-        if pending.started && !tcb.writable() {
+        if pending.started && !tcb.wakes_sender() {
             return Attempt::again();
         }
         let rest = data.slice(pending.taken.min(data.len())..);

@@ -281,7 +281,7 @@ impl Tcp {
         if self.told.replace(expected) != Some(expected) && tcb.readable() >= tcb.recv_low().max(1) {
             news |= NEWS_IN;
         }
-        if self.no_space && tcb.writable() {
+        if self.no_space && tcb.wakes_sender() {
             self.no_space = false;
             news |= NEWS_OUT;
         }

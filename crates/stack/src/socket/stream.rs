@@ -127,10 +127,15 @@ impl Host {
         }
         let peer = self.sockets.get(id).and_then(|socket| socket.peer);
         let mut progress = false;
-        if let Some(tcb) = self.sockets.get_mut(id).and_then(|socket| socket.tcb_mut()) {
+        if let Some(tcp) = self.sockets.get_mut(id).and_then(|socket| socket.tcp_mut())
+            && let Some(tcb) = tcp.tcb.as_mut()
+        {
             let before = tcb.acknowledged();
             tcb.on_segment(now, segment);
             progress = tcb.acknowledged() != before;
+            if tcp.no_space {
+                tcb.expand_send_buffer();
+            }
         }
         if let Some(peer) = peer.filter(|_| progress) {
             self.confirm_neighbour(now, peer.ip(), zone(peer));

@@ -9,11 +9,21 @@ use super::segment::Payload;
 use super::seq::Seq;
 use crate::spare::AtRest;
 
+/// Linux `MAX_TCP_HEADER` and `struct skb_shared_info`, as distributions configure it (`SO_SNDBUF` is 87,040 on Ethernet).
+pub(super) const HEADERS: usize = 640;
+/// Linux `struct sk_buff`, aligned.
+pub(super) const BUFFER_HEAD: usize = 256;
+/// What a buffer costs beyond its octets (its `truesize`, as `SO_MEMINFO` shows it).
+const OVERHEAD: usize = HEADERS + BUFFER_HEAD;
+
 /// Octets from `snd_una` on that the program has handed over.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SendQueue {
     /// Chunks with the position of their first octet in the stream.
     chunks: VecDeque<(u64, Bytes)>,
+    /// Where the buffers end in which Linux would keep the octets: a send(2) fills them up to the size of a burst, and a
+    /// buffer of which only a part is sent becomes two. They decide how much a program may hand over.
+    buffers: VecDeque<u64>,
     /// Position in the stream of the first octet still held.
     start: u64,
     /// Position after the last one.
@@ -21,7 +31,8 @@ pub(crate) struct SendQueue {
 }
 
 impl AtRest for SendQueue {
-    const AT_REST: &'static SendQueue = &SendQueue { chunks: VecDeque::new(), start: 0, end: 0 };
+    const AT_REST: &'static SendQueue =
+        &SendQueue { chunks: VecDeque::new(), buffers: VecDeque::new(), start: 0, end: 0 };
 
     /// The positions mean nothing without octets.
     fn is_at_rest(&self) -> bool {
@@ -34,11 +45,40 @@ impl SendQueue {
         (self.end - self.start) as usize
     }
 
-    pub(crate) fn push(&mut self, data: Bytes) {
+    /// Memory in use, with the heads of the buffers (Linux `sk_wmem_queued`).
+    pub(crate) fn memory(&self) -> usize {
+        self.len() + OVERHEAD * self.buffers.len()
+    }
+
+    /// Octets in the last buffer, if one stands there of which nothing was sent: only the last `unsent` octets were not.
+    pub(crate) fn unsent_tail(&self, unsent: usize) -> usize {
+        if unsent == 0 {
+            return 0;
+        }
+        let before = self.buffers.len().checked_sub(2).and_then(|at| self.buffers.get(at)).copied();
+        let begin = before.unwrap_or(self.start).max(self.start);
+        ((self.end - begin) as usize).min(unsent)
+    }
+
+    /// Takes `data` into the last buffer, or into a new one.
+    pub(crate) fn push(&mut self, data: Bytes, new_buffer: bool) {
         if !data.is_empty() {
             let at = self.end;
             self.end += data.len() as u64;
             self.chunks.push_back((at, data));
+            match self.buffers.back_mut() {
+                Some(last) if !new_buffer => *last = self.end,
+                _ => self.buffers.push_back(self.end),
+            }
+        }
+    }
+
+    /// All but the last `unsent` octets were sent: a buffer sent in part becomes two (Linux `tso_fragment`).
+    pub(crate) fn split(&mut self, unsent: usize) {
+        let at = self.end.saturating_sub(unsent as u64);
+        let place = self.buffers.partition_point(|end| *end < at);
+        if at > self.start && self.buffers.get(place).is_some_and(|end| *end > at) {
+            self.buffers.insert(place, at);
         }
     }
 
@@ -50,6 +90,9 @@ impl SendQueue {
                 break;
             }
             self.chunks.pop_front();
+        }
+        while self.buffers.front().is_some_and(|end| *end <= self.start) {
+            self.buffers.pop_front();
         }
     }
 

@@ -144,6 +144,7 @@ impl Tcb {
         self.loss.forget_resent_since();
         self.loss.high_seq = self.snd_nxt;
         self.init_window(now);
+        self.expand_send_buffer();
         self.acks.last_data.get_or_insert(now);
         if self.params.settings.keepalive {
             self.rare.keep_timer = Some(now + self.params.keep_idle());

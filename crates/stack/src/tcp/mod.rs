@@ -73,6 +73,8 @@ pub(crate) struct Tcb {
     /// Sequence number of the first octet in `send_queue`.
     queue_seq: Seq,
     send_queue: Spare<SendQueue>,
+    /// Size of the send buffer in octets of memory; grows with the congestion window unless `SO_SNDBUF` was set.
+    send_memory: u32,
     /// The program has finished sending; a FIN follows the queue.
     fin_queued: bool,
     /// The program promised more (`MSG_MORE`).
@@ -153,6 +155,7 @@ pub(crate) struct Tcb {
 impl Tcb {
     fn new(now: Instant, params: Params, state: TcpState) -> Tcb {
         let (iss, mss, profile) = (params.iss, params.mss, params.profile);
+        let send_memory = u32::try_from(params.sysctl.tcp_wmem[1]).unwrap_or(u32::MAX);
         let recv_space = params.settings.recv_buffer.unwrap_or(params.sysctl.tcp_rmem[1]) / 2;
         Tcb {
             state,
@@ -164,6 +167,7 @@ impl Tcb {
             max_window: 0,
             queue_seq: iss + 1,
             send_queue: Spare::default(),
+            send_memory,
             fin_queued: false,
             more: false,
             small_end: None,

@@ -42,8 +42,21 @@ impl Tcb {
         let sack = self.sack_count() as u32;
         let sack = if sack == 0 { 0 } else { 4 + 8 * sack };
         let size = self.mss().saturating_sub(sack);
+        self.bound_to_half_window(size)
+    }
+
+    /// Linux `tcp_bound_to_half_wnd`: at most half of the largest window that the peer has offered.
+    fn bound_to_half_window(&self, size: u32) -> u32 {
         let half = if self.max_window > super::DEFAULT_MSS { self.max_window / 2 } else { self.max_window };
         if half > 0 { size.min(half.max(48)) } else { size }
+    }
+
+    /// Octets that one buffer of the send queue takes: a burst of whole segments (Linux `tcp_xmit_size_goal`).
+    pub(super) fn size_goal(&self) -> usize {
+        /// Linux `GSO_LEGACY_MAX_SIZE`, less `MAX_TCP_HEADER` and one.
+        const BURST: u32 = 65_536 - 321;
+        let size = self.segment_size().max(1);
+        ((self.bound_to_half_window(BURST) / size).max(1) * size) as usize
     }
 
     pub(super) fn send_syn(&mut self, now: Instant) {
@@ -90,6 +103,8 @@ impl Tcb {
         }
         let limited = self.board.in_flight() >= self.congestion.cwnd;
         if any {
+            let unsent = self.unsent() as usize;
+            self.send_queue.split(unsent);
             self.schedule_probe(now, false);
         }
         if any || limited && self.has_unsent() {
@@ -99,7 +114,7 @@ impl Tcb {
         }
     }
 
-    fn fin_sent(&self) -> bool {
+    pub(super) fn fin_sent(&self) -> bool {
         self.snd_nxt.gt(self.queue_end())
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::buffers::{BUFFER_HEAD, HEADERS};
 use super::segment::Flags;
 use super::{Segment, Seq, Settings, Tcb};
 use crate::snapshot::TcpState;
@@ -24,11 +25,13 @@ impl Tcb {
         }
         let mut taken = 0;
         loop {
-            let part = (data.len() - taken).min(self.send_room()).min(self.room_below_mark());
+            let tail = self.room_in_tail();
+            let room = if tail > 0 { tail } else { self.room_for_buffer() };
+            let part = (data.len() - taken).min(room);
             if part == 0 {
                 break;
             }
-            self.send_queue.push(data.slice(taken..taken + part));
+            self.send_queue.push(data.slice(taken..taken + part), tail == 0);
             taken += part;
             if urgent && taken == data.len() {
                 self.mark_urgent();
@@ -39,51 +42,64 @@ impl Tcb {
         taken
     }
 
-    /// `TCP_NOTSENT_LOWAT`: as long as so much was never sent, no new buffer is begun; the last one is filled up (Linux
-    /// `sk_stream_memory_free`).
-    pub(super) fn room_below_mark(&self) -> usize {
-        let low = self.params.settings.notsent_lowat.unwrap_or(self.params.sysctl.tcp_notsent_lowat);
-        if low == u32::MAX {
-            return usize::MAX;
+    /// Octets that the last buffer still takes, whatever the limits say (Linux `tcp_sendmsg_locked`).
+    fn room_in_tail(&self) -> usize {
+        match self.send_queue.unsent_tail(self.unsent() as usize) {
+            0 => 0,
+            tail => self.size_goal().saturating_sub(tail),
         }
-        let mss = self.mss();
-        let buffer = ((self.max_window / 2).min(65_535) / mss).max(1) * mss;
-        let (unsent, filled) = (self.unsent(), self.unsent() % buffer);
-        if unsent >= low && filled == 0 {
-            return 0;
-        }
-        (buffer - filled) as usize
     }
 
-    /// Free octets in the send buffer.
-    pub(crate) fn send_room(&self) -> usize {
-        self.send_buffer().saturating_sub(self.send_queue.len())
+    /// Octets that a new buffer would take: none if the memory is used up, or if `TCP_NOTSENT_LOWAT` octets were never
+    /// sent. Linux looks at the limits only before it begins a buffer (`sk_stream_memory_free`), so the last one may go
+    /// over them.
+    fn room_for_buffer(&self) -> usize {
+        let free = self.send_queue.memory() < self.send_buffer() && self.unsent() < self.notsent_lowat();
+        if free { self.size_goal() } else { 0 }
     }
 
-    /// Size of the send buffer. Linux `tcp_sndbuf_expand`: memory for two windows of segments, each with its heads
-    /// in a block of a power of two; 4 MiB (`tcp_wmem[2]`) at most.
+    /// `TCP_NOTSENT_LOWAT`, or the host's; `u32::MAX` is no limit.
+    fn notsent_lowat(&self) -> u32 {
+        self.params.settings.notsent_lowat.unwrap_or(self.params.sysctl.tcp_notsent_lowat)
+    }
+
+    /// Size of the send buffer, in octets of memory.
     pub(crate) fn send_buffer(&self) -> usize {
-        /// Linux `MAX_TCP_HEADER` and `struct skb_shared_info`.
-        const HEADS: usize = 640;
-        /// Linux `struct sk_buff`, aligned.
-        const BUFFER_HEAD: usize = 256;
-        self.params.settings.send_buffer.unwrap_or_else(|| {
-            let segment_memory = (self.mss() as usize + HEADS).next_power_of_two() + BUFFER_HEAD;
-            let segments = self.congestion.cwnd.max(self.loss.reordering + 1).max(10) as usize;
-            let [_, least, most] = self.params.sysctl.tcp_wmem;
-            (2 * segments * segment_memory).max(least).min(most)
-        })
+        self.params.settings.send_buffer.unwrap_or(self.send_memory as usize)
     }
 
-    /// Whether poll(2) shows the connection as writable: a third of the buffer is free.
+    /// Linux `tcp_sndbuf_expand`: memory for two windows of segments, each with its heads in a block of a power of two;
+    /// `tcp_wmem[2]` at most. It never shrinks. Done when the connection is established, and when a segment comes while the
+    /// program waits for room (`tcp_new_space`). Linux leaves it as it is while the congestion window is full, which its
+    /// bursts hardly ever are: they wait for each other (`tcp_tso_should_defer`). Here the window is full at once.
+    pub(crate) fn expand_send_buffer(&mut self) {
+        let segment_memory = (self.mss() as usize + HEADERS).next_power_of_two() + BUFFER_HEAD;
+        let segments = self.congestion.cwnd.max(self.loss.reordering + 1).max(10) as usize;
+        let wanted = (2 * segments * segment_memory).min(self.params.sysctl.tcp_wmem[2]);
+        self.send_memory = self.send_memory.max(u32::try_from(wanted).unwrap_or(u32::MAX));
+    }
+
+    /// Whether poll(2) shows the connection as writable: a third of the buffer's memory is free (Linux
+    /// `sk_stream_is_writeable`).
     pub(crate) fn writable(&self) -> bool {
-        let low = self.params.settings.notsent_lowat.unwrap_or(self.params.sysctl.tcp_notsent_lowat);
-        self.send_room() >= self.send_queue.len() / 2 && self.send_room() > 0 && self.unsent() < low
+        self.has_room_after(0)
+    }
+
+    /// Whether one who waits for room is woken: of `TCP_NOTSENT_LOWAT` only half may be in use (Linux
+    /// `sk_stream_write_space`).
+    pub(crate) fn wakes_sender(&self) -> bool {
+        self.has_room_after(1)
+    }
+
+    fn has_room_after(&self, shift: u32) -> bool {
+        let (used, low) = (self.send_queue.memory(), self.notsent_lowat());
+        let free = self.send_buffer().saturating_sub(used);
+        free > 0 && free >= used / 2 && u64::from(self.unsent()) << shift < u64::from(low)
     }
 
     /// Octets in the send buffer that were never sent.
     pub(crate) fn unsent(&self) -> u32 {
-        self.queue_end().since(self.snd_nxt)
+        if self.fin_sent() { 0 } else { self.queue_end().since(self.snd_nxt) }
     }
 
     pub(crate) fn readable(&self) -> usize {
