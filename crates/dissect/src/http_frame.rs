@@ -135,15 +135,13 @@ pub(crate) fn extent(octets: &[u8], bodiless: bool) -> Extent {
             if octets.len() >= all { Extent::Whole(all) } else { Extent::Exactly(all) }
         }
         Body::UntilEnd => Extent::UntilEnd,
-        Body::Chunks => {
-            let list = chunks(octets, head.len);
-            match (list.end, list.missing) {
-                (Some(end), _) => Extent::Whole(end),
-                (None, Some(all)) => Extent::Exactly(all),
-                (None, None) => Extent::More,
-            }
-        }
+        Body::Chunks => chunks(octets, head.len).extent(),
     }
+}
+
+/// Whether a head ends in these lines.
+pub(crate) fn has_empty_line(octets: &[u8]) -> bool {
+    octets.windows(2).any(|two| two == b"\n\n") || octets.windows(3).any(|three| three == b"\n\r\n")
 }
 
 /// The first line, if it is whole and begins a message.
@@ -228,6 +226,17 @@ pub(crate) struct Chunks {
     pub(crate) end: Option<usize>,
     /// Octets of the whole message up to the end of the chunk that is not whole.
     pub(crate) missing: Option<usize>,
+}
+
+impl Chunks {
+    /// How far the message reaches that ends with them.
+    pub(crate) fn extent(&self) -> Extent {
+        match (self.end, self.missing) {
+            (Some(end), _) => Extent::Whole(end),
+            (None, Some(all)) => Extent::Exactly(all),
+            (None, None) => Extent::More,
+        }
+    }
 }
 
 /// The chunks from `at` on, as far as they are here (RFC 9112 7.1).

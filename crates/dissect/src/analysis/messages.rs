@@ -22,6 +22,32 @@ enum Want {
     UntilEnd,
 }
 
+/// What is known of an HTTP message, so that what was read once is not read again with each segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Known {
+    /// Its first line has no end yet.
+    Nothing,
+    /// Its head has no end yet.
+    FirstLine,
+    /// The head, which says how long the body is.
+    Head,
+    /// The body comes in chunks, of which the next begins here.
+    Chunks(usize),
+}
+
+impl Known {
+    fn of(octets: &[u8]) -> Known {
+        if !octets.contains(&b'\n') {
+            return Known::Nothing;
+        }
+        match http_frame::head(octets) {
+            None => Known::FirstLine,
+            Some(head) if head.chunked() => Known::Chunks(head.len),
+            Some(_) => Known::Head,
+        }
+    }
+}
+
 /// A message that is not whole.
 #[derive(Clone, Debug)]
 struct Pending {
@@ -33,6 +59,9 @@ struct Pending {
     /// Parts beyond a hole, by their offset.
     early: BTreeMap<usize, (u64, Vec<u8>)>,
     want: Want,
+    known: Known,
+    /// So many octets were looked at.
+    seen: usize,
 }
 
 /// One direction of a stream.
@@ -112,6 +141,8 @@ pub(super) fn push(
             pieces: vec![Piece { frame: s.frame, start: 0, len: rest.len() as u32 }],
             early: BTreeMap::new(),
             want,
+            known: Known::of(rest),
+            seen: rest.len(),
         });
         break;
     }
@@ -202,7 +233,13 @@ fn go_on(mut p: Pending, s: &Segment, payload: &[u8], fin: bool, known: (bool, b
             App::Http => again(&mut p, &mut message, fin, known),
             _ => Some(all),
         },
-        Want::Octets(_) => None,
+        Want::Octets(_) => {
+            // Wireshark looks at a body of chunks again with each segment.
+            if matches!(p.known, Known::Chunks(_)) {
+                message.head = head_of(p.protocol, &p.octets);
+            }
+            None
+        }
         Want::More => again(&mut p, &mut message, fin, known),
         Want::UntilEnd => fin.then_some(p.octets.len()),
     };
@@ -223,7 +260,6 @@ fn go_on(mut p: Pending, s: &Segment, payload: &[u8], fin: bool, known: (bool, b
 
 /// Looks again how far a message reaches, now that there is more of it; answers that if it is whole.
 fn again(p: &mut Pending, message: &mut Message, fin: bool, (bodiless, seen): (bool, bool)) -> Option<usize> {
-    message.head = head_of(p.protocol, &p.octets);
     let found = match p.protocol {
         App::Dns => match p.octets.first_chunk::<2>() {
             Some(len) => {
@@ -232,8 +268,11 @@ fn again(p: &mut Pending, message: &mut Message, fin: bool, (bodiless, seen): (b
             }
             None => Extent::More,
         },
-        _ => extent(&p.octets, bodiless),
+        _ => http_extent(p, bodiless),
     };
+    if p.known != Known::Nothing {
+        message.head = head_of(p.protocol, &p.octets);
+    }
     p.want = match found {
         Extent::Whole(all) => return Some(all),
         Extent::NotHttp => {
@@ -246,6 +285,27 @@ fn again(p: &mut Pending, message: &mut Message, fin: bool, (bodiless, seen): (b
         Extent::UntilEnd => Want::UntilEnd,
     };
     None
+}
+
+/// How far an HTTP message reaches that has grown.
+fn http_extent(p: &mut Pending, bodiless: bool) -> Extent {
+    let seen = core::mem::replace(&mut p.seen, p.octets.len());
+    // An empty line may begin with the end of the line before it.
+    let fresh = p.octets.get(seen.saturating_sub(3)..).unwrap_or_default();
+    match &mut p.known {
+        Known::Nothing if !fresh.contains(&b'\n') => return Extent::More,
+        Known::FirstLine if !http_frame::has_empty_line(fresh) => return Extent::More,
+        Known::Chunks(at) => {
+            let list = http_frame::chunks(&p.octets, *at);
+            if let Some(last) = list.chunks.last() {
+                *at = last.end;
+            }
+            return list.extent();
+        }
+        _ => {}
+    }
+    p.known = Known::of(&p.octets);
+    extent(&p.octets, bodiless)
 }
 
 /// Ties responses to requests.

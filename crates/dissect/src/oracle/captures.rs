@@ -26,6 +26,7 @@ pub(super) fn captures() -> Vec<(String, Capture)> {
     ];
     let mut all: Vec<(String, Capture)> =
         texts.iter().map(|(name, text)| ((*name).to_string(), specimen(text))).collect();
+    all.push(("http-octets".to_string(), super::conversations::octet_by_octet()));
     // One after the other in one capture, each from a port of its own: each run of tshark costs a second.
     let mut together = Capture::new();
     for (port, (_, capture)) in (20_000..).zip(super::conversations::captures()) {

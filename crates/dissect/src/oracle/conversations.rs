@@ -40,10 +40,24 @@ fn syn(isn: u32) -> Vec<u8> {
 }
 
 fn handshake() -> Capture {
+    handshake_at(SERVER.1, CLIENT.1)
+}
+
+fn handshake_at(server: u16, client: u16) -> Capture {
+    let (client, server) = ((CLIENT.0, client), (SERVER.0, server));
     let options = SYN_OPTIONS.to_vec();
+    let syn = Tcp {
+        from: client,
+        to: server,
+        flags: "S",
+        seq: 1000,
+        window: 64240,
+        options: options.clone(),
+        ..Tcp::default()
+    };
     let syn_ack = Tcp {
-        from: SERVER,
-        to: CLIENT,
+        from: server,
+        to: client,
         flags: "SA",
         seq: 9000,
         ack: 1001,
@@ -51,12 +65,54 @@ fn handshake() -> Capture {
         options,
         ..Tcp::default()
     };
-    vec![(0, syn(1000)), (10, tcp(&syn_ack)), (20, client("A", 1, 1, b""))]
+    let ack =
+        Tcp { from: client, to: server, flags: "A", seq: 1001, ack: 9001, window: 502, ..Tcp::default() };
+    vec![(0, tcp(&syn)), (10, tcp(&syn_ack)), (20, tcp(&ack))]
 }
 
 fn then(mut capture: Capture, more: Capture) -> Capture {
     capture.extend(more);
     capture
+}
+
+/// HTTP of which each segment brings one octet, and a line at its port that takes long to end.
+pub(super) fn octet_by_octet() -> Capture {
+    // Octets one by one, and then what comes at once. (tshark gives up where the size of a chunk comes in two pieces.)
+    let dialogue: [(bool, &[u8], &[&[u8]]); 4] = [
+        (true, b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n", &[]),
+        (
+            false,
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r",
+            &[b"\n3\r\na", b"b", b"c\r", b"\n1\r\nd\r\n4\r\n", b"abcd\r\n0\r\n\r\n"],
+        ),
+        (true, b"POST /b HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nx=\n\n", &[]),
+        (false, b"HTTP/1.1 404 No\r\nContent-Length: 2\r\n\r\nab", &[]),
+    ];
+    let mut capture = handshake_at(80, 13401);
+    let (mut seq, mut ack) = (1001, 9001);
+    for (asks, octets, parts) in dialogue {
+        for part in octets.chunks(1).chain(parts.iter().copied()) {
+            let own = if asks { &mut seq } else { &mut ack };
+            let at = *own;
+            *own += part.len() as u32;
+            capture.push((capture.len() as u64 * 10, http(asks, 13401, (at, seq, ack), part)));
+        }
+    }
+    capture.extend(handshake_at(80, 13402).into_iter().map(|(ms, frame)| (5000 + ms, frame)));
+    let text: [&[u8]; 5] = [b"temperature ", b"21,5 ", b"and ", b"falling\n", b"GET / HTTP/1.0\r\n\r\n"];
+    let mut seq = 1001;
+    for (part, ms) in text.into_iter().zip((5100..).step_by(10)) {
+        capture.push((ms, http(true, 13402, (seq, seq, 9001), part)));
+        seq += part.len() as u32;
+    }
+    capture
+}
+
+/// A segment to or from port 80, with the sequence number and what both sides have sent.
+fn http(asks: bool, port: u16, (at, seq, ack): (u32, u32, u32), data: &[u8]) -> Vec<u8> {
+    let (client, server) = ((11, port), (80, 80));
+    let (from, to, ack) = if asks { (client, server, ack) } else { (server, client, seq) };
+    tcp(&Tcp { from, to, flags: "A", seq: at, ack, window: 502, data: data.to_vec(), ..Tcp::default() })
 }
 
 pub(super) fn captures() -> Vec<(&'static str, Capture)> {
