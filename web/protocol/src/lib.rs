@@ -234,6 +234,11 @@ pub enum Update {
     LanSays(LanNotice),
     /// The trace as a pcapng file.
     Pcap(Vec<u8>),
+    /// The run was paused: what the page keeps of it has grown by a large step since it last said so.
+    LongRun {
+        /// What it takes by now, in MiB: an estimate.
+        mebibytes: u32,
+    },
     /// Nothing was started: more programs would run at once than a browser has memory for.
     TooManyPrograms {
         /// How many may run at once.

@@ -212,6 +212,8 @@ pub struct Page {
     pub python: RwSignal<PythonState>,
     /// Did the worker itself fail? The text is for a bug report.
     pub broken: RwSignal<Option<String>>,
+    /// The run was paused because it has grown long: what it takes, in MiB.
+    pub long_run: RwSignal<Option<u32>>,
     /// The last run was refused: how many programs may run at once, and how many would have.
     pub too_many: RwSignal<Option<(u32, u32)>>,
     /// The shared LAN.
@@ -284,6 +286,7 @@ impl Page {
             open_link: RwSignal::new(None),
             python: RwSignal::new(PythonState::NotLoaded),
             broken: RwSignal::new(None),
+            long_run: RwSignal::new(None),
             too_many: RwSignal::new(None),
             lan: RwSignal::new(LanView::default()),
             lan_says: RwSignal::new(Vec::new()),
@@ -348,6 +351,7 @@ impl Page {
             }
             Update::RunStarted => {
                 self.too_many.set(None);
+                self.long_run.set(None);
                 self.filter.update(|filter| filter.conversation = None);
                 self.trace.update(Trace::restart);
                 self.history.set(History::default());
@@ -365,7 +369,12 @@ impl Page {
                 self.clock.set(ClockFact { now, rate, next, heard_ms: wall_ms });
                 self.tick(wall_ms);
             }
-            Update::Run(state) => self.run.set(state),
+            Update::Run(state) => {
+                if state != RunState::Paused {
+                    self.long_run.set(None);
+                }
+                self.run.set(state);
+            }
             Update::Nodes(changes) => self.history.update(|history| {
                 for change in changes {
                     history.push(change);
@@ -391,6 +400,7 @@ impl Page {
                 let lab = self.lab_name.get_untracked();
                 glue::disk::save(&format!("{lab}.pcapng"), &octets, "application/x-pcapng");
             }
+            Update::LongRun { mebibytes } => self.long_run.set(Some(mebibytes)),
             Update::TooManyPrograms { limit, asked } => self.too_many.set(Some((limit, asked))),
         }
     }

@@ -98,6 +98,10 @@ struct Loaded {
     hop: Duration,
 }
 
+/// A run pauses whenever the page keeps so many octets more of it, by estimate. A choice: half a gibibyte is what a small
+/// computer can spare for one page.
+const PAUSE_STEP: u64 = 512 << 20;
+
 /// See the module's text.
 pub struct Kernel {
     loaded: Option<Loaded>,
@@ -110,6 +114,7 @@ pub struct Kernel {
     /// What every new world has to know of the shared LAN.
     lan_joined: bool,
     lan_names: Vec<(String, Vec<IpAddr>)>,
+    pause_step: u64,
 }
 
 impl Default for Kernel {
@@ -123,6 +128,7 @@ impl Default for Kernel {
             room: None,
             lan_joined: false,
             lan_names: Vec::new(),
+            pause_step: PAUSE_STEP,
         }
     }
 }
@@ -357,7 +363,7 @@ impl Kernel {
         let Some(loaded) = &self.loaded else { return };
         self.updates.push_back(Update::RunStarted);
         self.updates.push_back(Update::Run(RunState::Fresh));
-        self.run = Some(Run::new(wall, loaded, self.speed));
+        self.run = Some(Run::new(wall, loaded, self.speed, self.pause_step));
         let (joined, names) = (self.lan_joined, self.lan_names.clone());
         self.in_run(|run, _| {
             run.handle_lan(wall, LanEvent::Names(names));

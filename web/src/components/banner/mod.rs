@@ -257,6 +257,24 @@ pub fn Banners() -> impl IntoView {
             }
         })
     };
+    let long_run = move || {
+        page.long_run.get().map(|mebibytes| {
+            let megabytes = mebibytes.to_string();
+            view! {
+                <div class="banner banner--warn" role="status" data-testid="long-run">
+                    <b>{move || texts.get("banner-long-run-title")}</b>
+                    <span>{move || texts.with("banner-long-run", &[("megabytes", &megabytes)])}</span>
+                    <button
+                        type="button"
+                        class="button button--small"
+                        on:click=move |_| page.toggle_pause()
+                    >
+                        {move || texts.get("banner-long-run-on")}
+                    </button>
+                </div>
+            }
+        })
+    };
     view! {
         <span class="hidden-text" data-testid="relay-status" data-state=relay_word>
             {move || texts.get(&format!("relay-{}", relay_word()))}
@@ -273,6 +291,7 @@ pub fn Banners() -> impl IntoView {
             {not_opened}
             {problems}
             {too_many}
+            {long_run}
             {refused}
         </div>
     }

@@ -206,6 +206,39 @@ fn too_many_programs_are_refused_clearly() {
 }
 
 #[wasm_bindgen_test]
+fn a_run_that_grows_very_long_pauses_and_goes_on() {
+    let wall = Duration::from_secs(1);
+    let kernel = Kernel { pause_step: 40 << 10, ..Kernel::default() };
+    let mut page = Page { kernel, wall, heard: Vec::new(), jobs: Vec::new() };
+    page.says(Command::LoadLab { toml: TWO_HOSTS.to_owned(), files: files(), seed: 1 });
+    page.says(Command::RunProgram { program: 0, files: files() });
+    let (pid, _) = page.started();
+    let long = |page: &Page| page.heard.iter().filter(|u| matches!(u, Update::LongRun { .. })).count();
+    let paused = |page: &Page| {
+        page.heard.iter().rev().find_map(|u| if let Update::Run(state) = u { Some(*state) } else { None })
+            == Some(RunState::Paused)
+    };
+    // Each sleep is a call, its timer and its return.
+    let mut calls = 0;
+    while !paused(&page) {
+        calls += 1;
+        assert!(calls < 100, "it never pauses: {:?}", page.heard);
+        page.program_says(pid, 0, "sleep", &[Value::Int(1_000_000)]);
+        page.after(400);
+    }
+    assert!(calls > 5, "it pauses at once");
+    assert_eq!(long(&page), 1);
+    page.says(Command::Resume);
+    page.after(400);
+    assert!(!paused(&page));
+    for _ in 0..calls {
+        page.program_says(pid, 0, "sleep", &[Value::Int(1_000_000)]);
+        page.after(400);
+    }
+    assert_eq!(long(&page), 2, "and once more after as much again");
+}
+
+#[wasm_bindgen_test]
 fn a_sleep_is_skipped_within_three_tenths_of_a_second() {
     let mut page = Page::new(TWO_HOSTS);
     page.says(Command::RunProgram { program: 0, files: files() });
