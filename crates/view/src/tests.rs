@@ -261,6 +261,21 @@ fn a_waiting_program_says_for_what() {
     assert!(waits.of(7, &sockets, sent).is_empty());
 }
 
+#[test]
+fn a_send_that_nothing_holds_up_is_not_said_to_wait_for_room() {
+    let mut scene = Scene::new();
+    let mut waits = Waits::default();
+    scene.enter(CLIENT, "send", "b'hej'", Some(1));
+    scene.events().iter().for_each(|event| waits.push(event));
+    let key = |queued: usize| {
+        let mut own = socket(1, TcpState::Established, "10.0.0.11:13401", Some("10.0.0.80:7007"));
+        own.send_queue = queued;
+        waits.of(0, &view(&scene, vec![own], vec![]), scene.now)[0].key.clone()
+    };
+    assert_eq!(key(18), "wait-send-room");
+    assert_eq!(key(16_000), "wait-send-full");
+}
+
 fn refused(scene: &mut Scene) -> (Failures, u64) {
     let mut failures = Failures::default();
     let connect = scene.enter(CLIENT, "connect", "('10.0.0.80', 7007)", Some(1));

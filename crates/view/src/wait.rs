@@ -38,11 +38,13 @@ pub fn wait_keys() -> &'static [(&'static str, &'static [&'static str])] {
     &[
         ("wait-recv-empty", &["peer"]),
         ("wait-recv-in-flight", &["peer", "ms"]),
+        ("wait-recv-ready", &["queued"]),
         ("wait-recv-datagram", &["local"]),
         ("wait-accept-empty", &["local"]),
         ("wait-connect-syn-sent", &["peer"]),
         ("wait-connect-in-flight", &["peer", "ms"]),
         ("wait-send-full", &["peer", "queued"]),
+        ("wait-send-room", &["queued"]),
         ("wait-send-zero-window", &["peer", "queued"]),
         ("wait-poll", &[]),
         ("wait-sleep", &["ms"]),
@@ -151,6 +153,11 @@ impl Waits {
             "recv" | "recvfrom" if row.is_some_and(|r| r.netid == "udp") => {
                 ("wait-recv-datagram", vec![("local", local)])
             }
+            // Between two events of one instant: what is there is about to be given.
+            "recv" | "recvfrom" if row.is_some_and(|r| r.recv_q > 0) => {
+                let octets = row.map(|r| r.recv_q.to_string()).unwrap_or_default();
+                ("wait-recv-ready", vec![("queued", octets)])
+            }
             "recv" | "recvfrom" => match coming(|u| u.carries) {
                 Some(u) => {
                     packet = Some(u.packet);
@@ -168,8 +175,13 @@ impl Waits {
             },
             "send" | "sendto" => {
                 let closed = row.and_then(|r| r.tcb.as_ref()).is_some_and(|tcb| tcb.snd_wnd == 0);
-                let key = if closed { "wait-send-zero-window" } else { "wait-send-full" };
-                (key, vec![peer_arg, ("queued", queued)])
+                let room = row.is_some_and(|r| 2 * r.send_q < r.send_buffer);
+                match (closed, room) {
+                    (true, _) => ("wait-send-zero-window", vec![peer_arg, ("queued", queued)]),
+                    // Between two events of one instant: it has not ended yet, but nothing holds it up.
+                    (false, true) => ("wait-send-room", vec![("queued", queued)]),
+                    (false, false) => ("wait-send-full", vec![peer_arg, ("queued", queued)]),
+                }
             }
             "poll" | "epoll_wait" => ("wait-poll", vec![]),
             "sleep" => ("wait-sleep", vec![("ms", sleep_left(&call.args, since, now))]),
