@@ -7,11 +7,23 @@ use std::{
 };
 
 use serde::Serialize;
+use tokio::time::Instant;
 
-use crate::relay::Inbox;
+/// Why a stream ends that a teacher ends.
+pub(crate) const CUT: &str = "a teacher closed this connection";
 
 /// Rows of one answer, the youngest first. A choice: more than a class has, 200 KB; the answer tells how many there are.
 const MOST_ROWS: usize = 1000;
+
+/// An open stream, to a teacher.
+pub(crate) trait Stream: Send + Sync + std::fmt::Debug {
+    /// When it began.
+    fn began(&self) -> Instant;
+    /// Octets moved so far: to the target, and from it.
+    fn moved(&self) -> (u64, u64);
+    /// Ends it.
+    fn cut(&self);
+}
 
 /// All open streams, by number.
 #[derive(Debug, Default)]
@@ -32,13 +44,13 @@ pub(crate) struct Entry {
     pub(crate) peer: IpAddr,
     /// Its WebSocket's number.
     pub(crate) session: u64,
-    /// `tcp`, `udp`, or `tcp-accepted` if the target came to a port of the client's.
+    /// `tcp`, `udp`, `wsproxy`, or `tcp-accepted` if the target came to a port of the client's.
     pub(crate) kind: &'static str,
     /// The target as the client named it.
     pub(crate) host: String,
     /// Where that is.
     pub(crate) to: SocketAddr,
-    pub(crate) inbox: Weak<Inbox>,
+    pub(crate) stream: Weak<dyn Stream>,
 }
 
 /// Keeps an entry in the ledger.
@@ -94,8 +106,8 @@ impl Ledger {
     pub(crate) fn streams(&self) -> Streams {
         let book = self.lock();
         let rows = book.open.iter().rev().take(MOST_ROWS).filter_map(|(id, entry)| {
-            let inbox = entry.inbox.upgrade()?;
-            let (octets_up, octets_down) = inbox.moved();
+            let stream = entry.stream.upgrade()?;
+            let (octets_up, octets_down) = stream.moved();
             Some(Row {
                 id: *id,
                 who: entry.who.clone(),
@@ -106,7 +118,7 @@ impl Ledger {
                 target: entry.to,
                 octets_up,
                 octets_down,
-                age_ms: u64::try_from(inbox.began().elapsed().as_millis()).unwrap_or(u64::MAX),
+                age_ms: u64::try_from(stream.began().elapsed().as_millis()).unwrap_or(u64::MAX),
             })
         });
         Streams { streams: rows.collect(), total: book.open.len() }
@@ -114,9 +126,9 @@ impl Ledger {
 
     /// Ends a stream. `false`: there is none of this number (any more).
     pub(crate) fn cut(&self, number: u64) -> bool {
-        let inbox = self.lock().open.get(&number).and_then(|entry| entry.inbox.upgrade());
-        inbox.is_some_and(|inbox| {
-            inbox.cut();
+        let stream = self.lock().open.get(&number).and_then(|entry| entry.stream.upgrade());
+        stream.is_some_and(|stream| {
+            stream.cut();
             true
         })
     }

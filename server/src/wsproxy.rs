@@ -3,7 +3,10 @@
 
 use std::{
     net::{IpAddr, SocketAddr},
-    sync::Arc,
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use axum::extract::ws::{CloseFrame, Message, WebSocket, close_code};
@@ -11,17 +14,42 @@ use bytes::BytesMut;
 use futures_util::{SinkExt, StreamExt};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
+    sync::Notify,
     time::{Instant, MissedTickBehavior, interval, timeout},
 };
 
 use crate::{
     GRACE, Shared, dial,
+    ledger::{self, Entry},
     meter::{ConnectionPermit, Meters},
     settings::{Profile, Scope, WITHDRAWN, withdrawn},
 };
 
 /// Octets read from the target at a time.
 const READ: usize = 32 * 1024;
+
+/// The connection, as a teacher sees it.
+#[derive(Debug)]
+struct Tunnel {
+    began: Instant,
+    octets_up: AtomicU64,
+    octets_down: AtomicU64,
+    cut: Notify,
+}
+
+impl ledger::Stream for Tunnel {
+    fn began(&self) -> Instant {
+        self.began
+    }
+
+    fn moved(&self) -> (u64, u64) {
+        (self.octets_up.load(Ordering::Relaxed), self.octets_down.load(Ordering::Relaxed))
+    }
+
+    fn cut(&self) {
+        self.cut.notify_one();
+    }
+}
 
 /// Serves one WebSocket to its end.
 pub(crate) async fn run(
@@ -44,7 +72,8 @@ async fn serve(
     target: String,
     mut socket: WebSocket,
 ) {
-    let start = Instant::now();
+    let began = Instant::now();
+    let tunnel = Arc::new(Tunnel { began, octets_up: 0.into(), octets_down: 0.into(), cut: Notify::new() });
     let metrics = &shared.metrics;
     metrics.connections.inc();
     metrics.connections_open.inc();
@@ -64,9 +93,19 @@ async fn serve(
         Ok(((stream, to), _place)) => {
             tracing::info!(%peer, ?target, %to, "wsproxy: opened");
             metrics.stream("wsproxy");
+            let _listed = shared.ledger.enter(Entry {
+                who: profile.name.clone(),
+                peer,
+                session: shared.sessions.fetch_add(1, Ordering::Relaxed) + 1,
+                kind: "wsproxy",
+                host: target.rsplit_once(':').map_or_else(|| target.clone(), |(host, _)| host.to_owned()),
+                to,
+                stream: Arc::downgrade(&tunnel) as Weak<dyn ledger::Stream>,
+            });
             let paced = Paced { shared: &shared, meters, limits };
-            let (why, frame, up, down) = carry(&paced, &profile, &mut socket, stream).await;
-            let seconds = start.elapsed().as_secs_f64();
+            let (why, frame) = carry(&paced, &profile, &tunnel, &mut socket, stream).await;
+            let (up, down) = ledger::Stream::moved(&*tunnel);
+            let seconds = began.elapsed().as_secs_f64();
             tracing::info!(%peer, ?target, %to, up, down, seconds, why, "wsproxy: closed");
             frame
         }
@@ -129,9 +168,10 @@ async fn connect(
 async fn carry(
     paced: &Paced<'_>,
     profile: &Profile,
+    tunnel: &Tunnel,
     socket: &mut WebSocket,
     mut target: tokio::net::TcpStream,
-) -> (String, CloseFrame, u64, u64) {
+) -> (String, CloseFrame) {
     let shared = paced.shared;
     let (idle, every) = {
         let settings = shared.settings.borrow();
@@ -139,7 +179,6 @@ async fn carry(
     };
     let (mut sink, mut source) = socket.split();
     let (mut reading, mut writing) = target.split();
-    let (mut octets_up, mut octets_down) = (0, 0);
     let up = async {
         loop {
             let bytes = match timeout(idle, source.next()).await {
@@ -157,7 +196,7 @@ async fn carry(
             if let Err(error) = writing.write_all(&bytes).await {
                 break (error.to_string(), close_code::ERROR);
             }
-            octets_up += bytes.len() as u64;
+            tunnel.octets_up.fetch_add(bytes.len() as u64, Ordering::Relaxed);
             shared.metrics.octets_up.inc_by(bytes.len() as u64);
             paced.moved(bytes.len()).await;
         }
@@ -173,7 +212,7 @@ async fn carry(
                 read = reading.read_buf(&mut buffer) => match read {
                     Ok(0) => break ("closed by the target".to_owned(), close_code::NORMAL),
                     Ok(octets) => {
-                        octets_down += octets as u64;
+                        tunnel.octets_down.fetch_add(octets as u64, Ordering::Relaxed);
                         shared.metrics.octets_down.inc_by(octets as u64);
                         paced.moved(octets).await;
                         Message::Binary(buffer.split().freeze())
@@ -196,8 +235,9 @@ async fn carry(
             shared.metrics.refuse("revoked");
             (WITHDRAWN.to_owned(), close_code::POLICY)
         }
+        () = tunnel.cut.notified() => (ledger::CUT.to_owned(), close_code::POLICY),
         () = shared.stop.cancelled() => ("the relay is being stopped".to_owned(), close_code::AWAY),
     };
     let frame = close(code, &why);
-    (why, frame, octets_up, octets_down)
+    (why, frame)
 }

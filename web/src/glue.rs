@@ -46,11 +46,11 @@ pub mod editor {
     }
 }
 
-/// Strings in IndexedDB (`web/src/glue/store.js`).
+/// Strings in IndexedDB (`web/src/glue/files.js`).
 pub mod store {
     use super::*;
 
-    #[wasm_bindgen(module = "/src/glue/store.js")]
+    #[wasm_bindgen(module = "/src/glue/files.js")]
     extern "C" {
         /// The string of a key; `undefined` if there is none.
         #[wasm_bindgen(catch)]
@@ -70,7 +70,7 @@ pub mod store {
 pub mod archive {
     use super::*;
 
-    #[wasm_bindgen(module = "/src/glue/archive.js")]
+    #[wasm_bindgen(module = "/src/glue/files.js")]
     extern "C" {
         /// Fetches the bundle, once. Nothing else here works before.
         #[wasm_bindgen(catch)]
@@ -92,12 +92,12 @@ pub mod archive {
     }
 }
 
-/// Files from and to the student's disk (`web/src/glue/disk.js`). What is read are [path, octets] pairs; no octets:
+/// Files from and to the student's disk (`web/src/glue/files.js`). What is read are [path, octets] pairs; no octets:
 /// the file is larger than `limit`.
 pub mod disk {
     use super::*;
 
-    #[wasm_bindgen(module = "/src/glue/disk.js")]
+    #[wasm_bindgen(module = "/src/glue/files.js")]
     extern "C" {
         /// What a picker holds.
         #[wasm_bindgen(catch)]
@@ -185,7 +185,7 @@ pub fn wall_ms() -> f64 {
 
 /// Puts a text on the clipboard. On plain http browsers have no clipboard API; then a hidden field does it.
 pub fn copy_text(text: &str) {
-    #[wasm_bindgen(module = "/src/glue/clipboard.js")]
+    #[wasm_bindgen(module = "/src/glue/files.js")]
     extern "C" {
         fn copy(text: &str);
     }

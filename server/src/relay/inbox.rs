@@ -15,6 +15,8 @@ use bytes::Bytes;
 use socketlab_wisp::Reason;
 use tokio::{net::TcpStream, sync::Notify, time::Instant};
 
+use crate::ledger::Stream;
+
 /// See the module's text. Bounded by the credit that the client gets.
 #[derive(Debug)]
 pub(crate) struct Inbox {
@@ -232,23 +234,22 @@ impl Inbox {
         self.socket.get().and_then(Weak::upgrade)
     }
 
-    /// A teacher ends the stream.
-    pub(crate) fn cut(&self) {
-        self.is_cut.store(true, Ordering::Release);
-        self.close(Reason::NETWORK_ERROR);
-    }
-
     pub(super) fn is_cut(&self) -> bool {
         self.is_cut.load(Ordering::Acquire)
     }
+}
 
-    /// When it began.
-    pub(crate) fn began(&self) -> Instant {
+impl Stream for Inbox {
+    fn began(&self) -> Instant {
         self.began
     }
 
-    /// Octets moved so far.
-    pub(crate) fn moved(&self) -> (u64, u64) {
+    fn moved(&self) -> (u64, u64) {
         (self.octets_up.load(Ordering::Relaxed), self.octets_down.load(Ordering::Relaxed))
+    }
+
+    fn cut(&self) {
+        self.is_cut.store(true, Ordering::Release);
+        self.close(Reason::NETWORK_ERROR);
     }
 }

@@ -6,7 +6,7 @@ use std::{
     io::{self, IoSlice},
     net::{Shutdown, SocketAddr},
     pin::pin,
-    sync::{Arc, atomic::Ordering},
+    sync::{Arc, Weak, atomic::Ordering},
     time::Duration,
 };
 
@@ -31,7 +31,7 @@ use super::{
 };
 use crate::{
     dial::{self, DialError},
-    ledger::{Entry, Listed},
+    ledger::{CUT, Entry, Listed, Stream},
     tcp_info,
 };
 
@@ -44,8 +44,6 @@ const PIECES: usize = 16;
 /// How long a target may take for what the client sent before it closed.
 const FLUSH: Duration = Duration::from_secs(30);
 
-/// Why a stream ends that a teacher ends.
-pub(super) const CUT: &str = "a teacher closed this connection";
 pub(super) const ECONNABORTED: u16 = 103;
 
 /// How a stream ended.
@@ -88,7 +86,7 @@ impl<'a> What<'a> {
             kind,
             host: host.to_owned(),
             to,
-            inbox: Arc::downgrade(inbox),
+            stream: Arc::downgrade(inbox) as Weak<dyn Stream>,
         };
         What { transport, host, to, _listed: connection.shared.ledger.enter(entry) }
     }

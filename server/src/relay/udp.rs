@@ -17,9 +17,9 @@ use tokio::{io::Interest, net::UdpSocket};
 use super::{
     Connection, Rights,
     inbox::{Inbox, Item, Next},
-    stream::{CUT, ECONNABORTED, What, began, deliver, dial, ended, refused, reserve},
+    stream::{ECONNABORTED, What, began, deliver, dial, ended, refused, reserve},
 };
-use crate::dial as dialling;
+use crate::{dial as dialling, ledger::CUT};
 
 /// Octets in a datagram at most, and a little more, so that none is cut.
 const DATAGRAM: usize = 64 * 1024;

@@ -1,5 +1,6 @@
 //! What a teacher sees of the streams to real servers, and ends.
 
+use futures_util::{SinkExt, StreamExt};
 use serde_json::Value;
 use socketlab_server::{LanOptions, ServeOptions};
 use socketlab_wisp::{ClientEvent, Reason};
@@ -7,6 +8,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
+use tokio_tungstenite::tungstenite::Message;
 
 use crate::common::{Page, Relay, options, soon, start, target};
 
@@ -103,6 +105,35 @@ async fn a_udp_stream_is_listed_and_ended_too() {
         _ => None,
     });
     assert_eq!(closed.await, Reason::NETWORK_ERROR);
+}
+
+#[tokio::test]
+async fn a_connection_through_wsproxy_is_listed_and_ended_too() {
+    let relay = school().await;
+    let (listener, address) = target().await;
+    let mut socket = relay.open(&format!("/wsproxy/{address}")).await;
+    let (mut server, _) = listener.accept().await.unwrap();
+    socket.send(Message::binary(&b"hej"[..])).await.unwrap();
+    server.read_exact(&mut [0; 3]).await.unwrap();
+    let rows = streams(&relay).await;
+    assert_eq!((rows[0]["kind"].as_str(), rows[0]["octets_up"].as_u64()), (Some("wsproxy"), Some(3)));
+    assert_eq!(rows[0]["target"], address.to_string());
+    let path = format!("/teacher/streams/{}", rows[0]["id"]);
+    assert_eq!(request(&relay, "DELETE", &path, WORD).await.0, 204);
+    let closed = soon("the end", async {
+        loop {
+            if let Message::Close(frame) = socket.next().await.unwrap().unwrap() {
+                break frame.unwrap();
+            }
+        }
+    });
+    assert_eq!(closed.await.reason.as_str(), "a teacher closed this connection");
+    soon("an empty list", async {
+        while !streams(&relay).await.is_empty() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -75,10 +75,13 @@ fn then(mut capture: Capture, more: Capture) -> Capture {
     capture
 }
 
+/// Whether the client speaks, octets that come one by one, and what comes after them.
+type Turn = (bool, &'static [u8], &'static [&'static [u8]]);
+
 /// HTTP of which each segment brings one octet, and a line at its port that takes long to end.
 pub(super) fn octet_by_octet() -> Capture {
     // Octets one by one, and then what comes at once. (tshark gives up where the size of a chunk comes in two pieces.)
-    let dialogue: [(bool, &[u8], &[&[u8]]); 4] = [
+    let dialogue: [Turn; 4] = [
         (true, b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n", &[]),
         (
             false,

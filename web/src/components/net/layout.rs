@@ -171,9 +171,9 @@ fn extent(need: &Need, crowded: bool, upright: bool) -> (f64, f64) {
 /// Height of a frame.
 pub const FRAME: f64 = 34.0;
 
-/// Moves frames that would cover an earlier one up or down, by whole heights, inside a map of this height. Each is
-/// (middle, width). Answers which found room; the others stay where they are, to be drawn small.
-pub fn apart(frames: &mut [((f64, f64), f64)], height: f64) -> Vec<bool> {
+/// Moves frames that would cover an earlier one up or down, by whole heights, inside a map of this height and off the
+/// nodes' boxes. Each is (middle, width). Answers which found room; the others stay where they are, to be drawn small.
+pub fn apart(frames: &mut [((f64, f64), f64)], height: f64, boxes: &[Rect]) -> Vec<bool> {
     const STEP: f64 = FRAME + 4.0;
     let inside = (FRAME / 2.0 + 2.0, (height - FRAME / 2.0 - 2.0).max(FRAME / 2.0 + 2.0));
     let mut roomy: Vec<bool> = Vec::with_capacity(frames.len());
@@ -190,10 +190,18 @@ pub fn apart(frames: &mut [((f64, f64), f64)], height: f64) -> Vec<bool> {
                 },
             )
         };
+        // A frame may reach a little over the box at its own end of the link; one that was moved would hide its words.
+        let clear = |y: f64| {
+            boxes.iter().all(|card| {
+                let (across, along) = ((card.middle().0 - x).abs(), (card.middle().1 - y).abs());
+                across >= (*width + card.w) / 2.0 || along >= (FRAME + card.h) / 2.0
+            })
+        };
         // Down, up, further down, further up.
         let tries = [0.0, 1.0, -1.0, 2.0, -2.0, 3.0, -3.0];
         let found = tries
             .into_iter()
+            .filter(|step| *step == 0.0 || clear(y + step * STEP))
             .map(|step| y + step * STEP)
             .find(|y| (inside.0..=inside.1).contains(y) && free(*y));
         roomy.push(found.is_some());
@@ -294,23 +302,32 @@ mod tests {
     #[test]
     fn frames_at_the_same_place_are_stacked() {
         let mut frames = [((100.0, 100.0), 90.0), ((104.0, 100.0), 90.0), ((300.0, 100.0), 90.0)];
-        apart(&mut frames, 300.0);
+        apart(&mut frames, 300.0, &[]);
         assert_eq!(frames.map(|((_, y), _)| y), [100.0, 138.0, 100.0]);
     }
 
     #[test]
     fn frames_are_stacked_inside_the_map() {
         let mut frames = [((100.0, 90.0), 90.0), ((104.0, 90.0), 90.0)];
-        apart(&mut frames, 110.0);
+        apart(&mut frames, 110.0, &[]);
         assert_eq!(frames.map(|((_, y), _)| y), [90.0, 52.0]);
     }
 
     #[test]
     fn in_a_crowd_some_find_no_room() {
         let mut frames = [((100.0, 60.0), 90.0); 5];
-        let roomy = apart(&mut frames, 120.0);
+        let roomy = apart(&mut frames, 120.0, &[]);
         assert_eq!(roomy.iter().filter(|large| **large).count(), 3, "{frames:?}");
         assert_eq!(frames[4].0, (100.0, 60.0), "the last stays on its link");
+    }
+
+    #[test]
+    fn frames_are_not_moved_onto_a_box() {
+        let mut frames = [((100.0, 100.0), 90.0); 3];
+        let below = Rect { x: 60.0, y: 120.0, w: 80.0, h: 100.0 };
+        let roomy = apart(&mut frames, 300.0, &[below]);
+        assert_eq!(roomy, [true; 3]);
+        assert_eq!(frames.map(|((_, y), _)| y), [100.0, 62.0, 24.0]);
     }
 
     #[test]

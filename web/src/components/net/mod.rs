@@ -109,7 +109,7 @@ pub fn Net() -> impl IntoView {
             prepared.collect()
         });
         let mut places: Vec<((f64, f64), f64)> = frames.iter().map(|frame| (frame.at, frame.width)).collect();
-        let roomy = layout::apart(&mut places, size.get_untracked().1);
+        let roomy = layout::apart(&mut places, size.get_untracked().1, &rects);
         for ((frame, (at, _)), large) in frames.iter_mut().zip(places).zip(roomy) {
             if large {
                 frame.at = at;
