@@ -128,6 +128,11 @@ pub(crate) enum Code {
     Given(String),
 }
 
+/// Browsers send Origin with every WebSocket (RFC 6455 4.1), other clients hardly ever.
+pub(crate) fn is_browser(headers: &HeaderMap) -> bool {
+    headers.contains_key(ORIGIN)
+}
+
 /// A browser can give no header of its own, but subprotocols: `socketlab-token.CODE`. Other clients may use
 /// `Authorization`: `Bearer CODE`, or `Basic` with the code as the password. Not the address: that is logged and
 /// shared; see [`code_in_query`].

@@ -19,9 +19,10 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{any, get},
 };
+use socketlab_lan::close;
 
 use crate::{
-    Shared, accept, assets,
+    Shared, accept, assets, farewell,
     guard::{self, Code},
     lan,
     meter::ConnectionPermit,
@@ -166,29 +167,68 @@ fn admit_with(
     let settings = Arc::clone(&shared.settings.borrow());
     let forwarded = headers.get(FORWARDED_FOR).and_then(|value| value.to_str().ok());
     let peer = accept::client(peer, forwarded, &settings.proxies);
-    let refuse = |status: StatusCode, label: &'static str, text: String| {
+    let refuse = |status: StatusCode, label: &'static str, text: &str| {
         tracing::warn!(%peer, what, why = text, "turned away");
         shared.metrics.refuse(label);
-        Box::new((status, format!("{text}\n")).into_response())
+        (status, format!("{text}\n")).into_response()
     };
     if let Err(refusal) = guard::check(headers, &settings, shared.address.ip()) {
-        return Err(refuse(StatusCode::FORBIDDEN, refusal.label(), refusal.to_string()));
+        return Err(Box::new(refuse(StatusCode::FORBIDDEN, refusal.label(), &refusal.to_string())));
     }
     let upgrade = upgrade.map_err(|rejection| Box::new(rejection.into_response()))?;
-    let profile = identify(shared, &settings, peer, code, can_say_later).map_err(
-        |Unknown { status, label, text }| {
-            let mut response = refuse(status, label, text.to_owned());
-            let (name, value) = match status {
-                StatusCode::TOO_MANY_REQUESTS => (RETRY_AFTER, "100"),
-                _ => (WWW_AUTHENTICATE, "Bearer realm=\"socketlab\""),
-            };
-            response.headers_mut().insert(name, HeaderValue::from_static(value));
-            response
-        },
-    )?;
+    let upgrade = upgrade.protocols(guard::subprotocol(headers));
+    let entered = enter(shared, &settings, peer, code, can_say_later);
+    let (profile, permit) = match entered {
+        Ok(entered) => entered,
+        Err(TurnedAway { status, label, text, close }) => {
+            let mut response = refuse(status, label, &text);
+            let why = farewell::frame(close, &text);
+            if let Some(told) = guard::is_browser(headers)
+                .then(|| farewell::turn_away(upgrade, &shared.farewells, why))
+                .flatten()
+            {
+                return Err(Box::new(told));
+            }
+            if status == StatusCode::TOO_MANY_REQUESTS {
+                response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("100"));
+            } else if status == StatusCode::UNAUTHORIZED {
+                let realm = HeaderValue::from_static("Bearer realm=\"socketlab\"");
+                response.headers_mut().insert(WWW_AUTHENTICATE, realm);
+            }
+            return Err(Box::new(response));
+        }
+    };
+    let upgrade = upgrade
+        .max_message_size(settings.message)
+        .max_frame_size(settings.message)
+        .read_buffer_size(64 * 1024)
+        .write_buffer_size(64 * 1024);
+    Ok(Admitted { upgrade, peer, profile, permit })
+}
+
+/// A visitor who does not get in.
+struct TurnedAway {
+    status: StatusCode,
+    /// For the metrics.
+    label: &'static str,
+    text: String,
+    /// The code of the close frame that a browser gets.
+    close: u16,
+}
+
+/// Who this is, as [`identify`] has it, and a place.
+fn enter(
+    shared: &Shared,
+    settings: &Settings,
+    peer: IpAddr,
+    code: Code,
+    can_say_later: bool,
+) -> Result<(Option<Arc<Profile>>, ConnectionPermit), TurnedAway> {
+    let profile = identify(shared, settings, peer, code, can_say_later)?;
+    let status = StatusCode::SERVICE_UNAVAILABLE;
     if shared.drain.is_cancelled() {
         let text = "this relay is being stopped".to_owned();
-        return Err(refuse(StatusCode::SERVICE_UNAVAILABLE, "draining", text));
+        return Err(TurnedAway { status, label: "draining", text, close: close::TRY_LATER });
     }
     let (most, each) = (settings.connections, settings.connections_per_address);
     let permit =
@@ -198,22 +238,9 @@ fn admit_with(
                 false => ("this relay has", "--max-connections", "connections"),
             };
             let text = format!("{whose} {most} connections open, which is as many as it may ({flag})");
-            refuse(StatusCode::SERVICE_UNAVAILABLE, label, text)
+            TurnedAway { status, label, text, close: close::TRY_LATER }
         })?;
-    let upgrade = upgrade
-        .protocols(guard::subprotocol(headers))
-        .max_message_size(settings.message)
-        .max_frame_size(settings.message)
-        .read_buffer_size(64 * 1024)
-        .write_buffer_size(64 * 1024);
-    Ok(Admitted { upgrade, peer, profile, permit })
-}
-
-/// A visitor who does not get in.
-struct Unknown {
-    status: StatusCode,
-    label: &'static str,
-    text: &'static str,
+    Ok((profile, permit))
 }
 
 /// Who this is; `None`: will say it in the handshake.
@@ -223,14 +250,16 @@ fn identify(
     peer: IpAddr,
     code: Code,
     can_say_later: bool,
-) -> Result<Option<Arc<Profile>>, Unknown> {
+) -> Result<Option<Arc<Profile>>, TurnedAway> {
+    let too_many = || TurnedAway {
+        status: StatusCode::TOO_MANY_REQUESTS,
+        label: "too_many_wrong_tokens",
+        text: "too many wrong class codes from your address: wait two minutes".to_owned(),
+        close: close::TRY_LATER,
+    };
     if let Code::Given(code) = &code {
         if !shared.addresses.may_try(peer) {
-            return Err(Unknown {
-                status: StatusCode::TOO_MANY_REQUESTS,
-                label: "too_many_wrong_tokens",
-                text: "too many wrong class codes from your address: wait two minutes",
-            });
+            return Err(too_many());
         }
         if let Some(profile) = settings.by_token(code) {
             return Ok(Some(profile));
@@ -240,13 +269,18 @@ fn identify(
     if let Some(profile) = settings.common() {
         return Ok(Some(profile));
     }
-    let (label, text) = match code {
-        Code::None if can_say_later && shared.addresses.may_try(peer) => return Ok(None),
-        Code::None => ("no_token", "this relay wants a class code: open the join link, or ask who runs it"),
+    let (label, text, close) = match code {
+        Code::None if can_say_later => {
+            return if shared.addresses.may_try(peer) { Ok(None) } else { Err(too_many()) };
+        }
+        Code::None => {
+            let text = "this relay wants a class code: open the join link, or ask who runs it";
+            ("no_token", text, close::CODE_WANTED)
+        }
         Code::Given(_) => {
             shared.addresses.was_wrong(peer);
-            ("wrong_token", "this is not the class code of this relay")
+            ("wrong_token", "this is not the class code of this relay", close::WRONG_CODE)
         }
     };
-    Err(Unknown { status: StatusCode::UNAUTHORIZED, label, text })
+    Err(TurnedAway { status: StatusCode::UNAUTHORIZED, label, text: text.to_owned(), close })
 }

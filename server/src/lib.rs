@@ -19,6 +19,7 @@ mod assets;
 mod demo;
 pub mod dial;
 pub mod echo;
+mod farewell;
 mod guard;
 mod http;
 mod lan;
@@ -43,7 +44,11 @@ use std::{
 
 use ring::rand::{SecureRandom, SystemRandom};
 use socketlab_policy::Policy;
-use tokio::{net::TcpListener, sync::watch, time::Instant};
+use tokio::{
+    net::TcpListener,
+    sync::{Semaphore, watch},
+    time::Instant,
+};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -115,6 +120,8 @@ pub(crate) struct Shared {
     /// Everything ends.
     pub(crate) stop: CancellationToken,
     pub(crate) tasks: TaskTracker,
+    /// Places for browsers that are turned away.
+    pub(crate) farewells: Arc<Semaphore>,
 }
 
 /// A relay that listens but does not serve yet.
@@ -186,6 +193,7 @@ pub async fn bind_with(options: ServeOptions, resolver: Arc<dyn Resolve>) -> Res
         drain: CancellationToken::new(),
         stop,
         tasks: TaskTracker::new(),
+        farewells: Arc::new(Semaphore::new(farewell::MOST)),
     });
     Ok(Server { listener, admin, demo, shared })
 }

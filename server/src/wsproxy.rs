@@ -19,7 +19,7 @@ use tokio::{
 };
 
 use crate::{
-    GRACE, Shared, dial,
+    Shared, dial, farewell,
     ledger::{self, Entry},
     meter::{ConnectionPermit, Meters},
     settings::{Profile, Scope, WITHDRAWN, withdrawn},
@@ -111,11 +111,11 @@ async fn serve(
         }
         Err((code, text)) => {
             tracing::warn!(%peer, ?target, why = text, "wsproxy: refused");
-            close(code, &text)
+            farewell::frame(code, &text)
         }
     };
-    // The client may have gone.
-    drop(timeout(GRACE, socket.send(Message::Close(Some(frame)))).await);
+    drop(tunnel);
+    farewell::close(socket, frame).await;
     shared.metrics.connections_open.dec();
 }
 
@@ -133,12 +133,6 @@ impl Paced<'_> {
             tokio::time::sleep(wait).await;
         }
     }
-}
-
-fn close(code: u16, text: &str) -> CloseFrame {
-    // A close frame has room for 123 octets of text (RFC 6455 5.5).
-    let text: String = text.chars().filter(char::is_ascii).take(123).collect();
-    CloseFrame { code, reason: text.into() }
 }
 
 async fn connect(
@@ -238,6 +232,6 @@ async fn carry(
         () = tunnel.cut.notified() => (ledger::CUT.to_owned(), close_code::POLICY),
         () = shared.stop.cancelled() => ("the relay is being stopped".to_owned(), close_code::AWAY),
     };
-    let frame = close(code, &why);
+    let frame = farewell::frame(code, &why);
     (why, frame)
 }

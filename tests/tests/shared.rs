@@ -59,6 +59,51 @@ async fn talk_to(browser: &Browser, host: &str) -> Result<()> {
     Ok(())
 }
 
+/// The dialog says so, with the field for the code at hand.
+async fn turned_away(browser: &Browser, sentence: &str) -> Result<()> {
+    browser.wait_for_text("lan-state", sentence).await?;
+    phase(browser, "out").await?;
+    browser
+        .wait_until(
+            "the field is in sight",
+            "return document.querySelector('[data-testid=lan-code]')?.checkVisibility()",
+        )
+        .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_room_asks_for_the_class_code() -> Result<()> {
+    let settings = tempfile::NamedTempFile::new()?;
+    let write = |code: &str| fs::write(settings.path(), format!("token = [\"{code}\"]\n"));
+    write("kiva-2026")?;
+    let relay = Relay::start(&["--config", &settings.path().display().to_string()]).await?;
+    let browser = Browser::start(1280, 800, "en", &[]).await?;
+    browser.open(&format!("http://{}/?lab=shared-lan", relay.address())).await?;
+    browser.click("lan-offer").await?;
+    browser.fill("lan-name", "Åsa").await?;
+
+    browser.click("lan-join").await?;
+    turned_away(&browser, "asks for a class code").await?;
+    browser.fill("lan-code", "fel-kod").await?;
+    browser.click("lan-join").await?;
+    turned_away(&browser, "not the relay's class code").await?;
+    browser.fill("lan-code", "kiva-2026").await?;
+    browser.click("lan-join").await?;
+    phase(&browser, "in").await?;
+    browser.wait_for_text("lan-roster", "Åsa").await?;
+
+    // The operator withdraws it.
+    write("another-one")?;
+    relay.reload().await?;
+    turned_away(&browser, "has been withdrawn").await?;
+    browser.fill("lan-code", "another-one").await?;
+    browser.click("lan-join").await?;
+    phase(&browser, "in").await?;
+    browser.expect_clean_console().await?;
+    browser.close().await?;
+    relay.stop().await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_in_one_browser_reaches_a_server_in_another() -> Result<()> {
     // A real server that says nothing.

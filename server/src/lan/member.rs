@@ -2,13 +2,13 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use axum::extract::ws::{CloseFrame, Message, WebSocket, close_code};
+use axum::extract::ws::{Message, WebSocket, close_code};
 use bytes::Bytes;
 use futures_util::{
     SinkExt, StreamExt,
     stream::{SplitSink, SplitStream},
 };
-use socketlab_lan::{LeftReason, MAX_TEXT, MemberId, ToRelay};
+use socketlab_lan::{LeftReason, MAX_TEXT, MemberId, ToRelay, close};
 use tokio::{
     sync::mpsc,
     time::{Instant, MissedTickBehavior, interval, timeout},
@@ -16,7 +16,7 @@ use tokio::{
 
 use super::{Hall, Ordering, Queue, random};
 use crate::{
-    GRACE, Shared,
+    GRACE, Shared, farewell,
     settings::{Profile, WITHDRAWN, withdrawn},
 };
 
@@ -39,46 +39,39 @@ async fn serve(shared: Arc<Shared>, peer: IpAddr, profile: Arc<Profile>, room: S
     let start = Instant::now();
     let id = MemberId(random());
     let (queue, receiver) = Queue::new();
-    let (mut sink, source) = socket.split();
     let hall = match shared.lan.enter(&room, id, &queue).await {
         Ok(hall) => hall,
         Err(why) => {
             tracing::warn!(%peer, ?room, why, "lan: turned away");
-            let frame = close(close_code::POLICY, &why);
-            drop(timeout(GRACE, sink.send(Message::Close(Some(frame)))).await);
-            return;
+            return farewell::close(socket, farewell::frame(close::REFUSED, &why)).await;
         }
     };
+    let (sink, mut source) = socket.split();
     tracing::info!(%peer, room, member = %id, "lan: joined");
     let writer = tokio::spawn(write(Arc::clone(&shared), sink, receiver, queue.clone()));
     let (left, code, why) = tokio::select! {
-        left = read(&shared, source, &hall, id, &queue) => left,
+        left = read(&shared, &mut source, &hall, id, &queue) => left,
         () = withdrawn(shared.settings.subscribe(), &profile) => {
             shared.metrics.refuse("revoked");
-            (LeftReason::Lost, close_code::POLICY, WITHDRAWN.to_owned())
+            (LeftReason::Lost, close::CODE_WITHDRAWN, WITHDRAWN.to_owned())
         }
     };
     let seconds = start.elapsed().as_secs_f64();
     tracing::info!(%peer, room, member = %id, seconds, why, "lan: left");
     shared.lan.leave(&hall, id, left);
     // The writer may be gone already.
-    drop(queue.sender.send(Message::Close(Some(close(code, &why)))));
+    drop(queue.sender.send(Message::Close(Some(farewell::frame(code, &why)))));
     let abort = writer.abort_handle();
-    if timeout(GRACE, writer).await.is_err() {
-        abort.abort();
+    match timeout(GRACE, writer).await {
+        Ok(_) => farewell::linger(&mut source).await,
+        Err(_) => abort.abort(),
     }
-}
-
-/// A close frame has room for 123 octets of text (RFC 6455 5.5).
-fn close(code: u16, why: &str) -> CloseFrame {
-    let why: String = why.chars().filter(char::is_ascii).take(123).collect();
-    CloseFrame { code, reason: why.into() }
 }
 
 /// Takes in what the member says until it is to leave.
 async fn read(
     shared: &Arc<Shared>,
-    mut source: SplitStream<WebSocket>,
+    source: &mut SplitStream<WebSocket>,
     hall: &Hall,
     id: MemberId,
     queue: &Queue,

@@ -26,7 +26,7 @@ use std::{
     time::Duration,
 };
 
-use axum::extract::ws::{CloseFrame, Message, WebSocket, close_code};
+use axum::extract::ws::{Message, WebSocket, close_code};
 use bytes::Bytes;
 use futures_util::{StreamExt, stream::SplitStream};
 use socketlab_wisp::{Ext, Limits, Packet, Reason, Request, Server, StreamId, StreamKey, StreamKind};
@@ -41,6 +41,7 @@ use self::{inbox::Item, out::Out};
 use crate::{
     GRACE, Shared,
     dial::{Names, Pins},
+    farewell,
     meter::{ConnectionPermit, Meters, StreamPermit},
     settings::{Profile, Scope, Settings, WITHDRAWN},
 };
@@ -161,7 +162,7 @@ async fn serve(shared: Arc<Shared>, visitor: Visitor, socket: WebSocket) {
         None => Server::new(limits),
     };
     let greeting = book.greeting();
-    let (sink, source) = socket.split();
+    let (sink, mut source) = socket.split();
     let (out, queue) = Out::new(sink);
     let connection = Arc::new(Connection {
         peer,
@@ -187,7 +188,7 @@ async fn serve(shared: Arc<Shared>, visitor: Visitor, socket: WebSocket) {
     }
     let writer = tokio::spawn(out::write(queue, Arc::clone(&connection)));
     connection.send(&greeting).await;
-    let ending = read(source, &connection, settings).await;
+    let ending = read(&mut source, &connection, settings).await;
 
     let handles = std::mem::take(&mut connection.lock().handles);
     handles.into_values().for_each(|handle| handle.inbox.close(Reason::NETWORK_ERROR));
@@ -202,16 +203,14 @@ async fn serve(shared: Arc<Shared>, visitor: Visitor, socket: WebSocket) {
     metrics.connections_open.dec();
     let farewell = async {
         connection.send(&Packet::Close { stream: StreamId::CONNECTION, reason: ending.reason }).await;
-        // A close frame has room for 123 octets of text (RFC 6455 5.5).
-        let text: String = ending.text.chars().filter(char::is_ascii).take(123).collect();
-        let end = CloseFrame { code: ending.code, reason: text.into() };
         // The writer may have ended with the WebSocket.
-        drop(connection.out.end(end).await);
+        drop(connection.out.end(farewell::frame(ending.code, &ending.text)).await);
     };
     drop(timeout(GRACE, farewell).await);
     let abort = writer.abort_handle();
-    if timeout(GRACE, writer).await.is_err() {
-        abort.abort();
+    match timeout(GRACE, writer).await {
+        Ok(_) => farewell::linger(&mut source).await,
+        Err(_) => abort.abort(),
     }
     drop(permit);
 }
@@ -221,7 +220,7 @@ const MOST_STREAMS: usize = 1 << 16;
 
 /// Takes in what the client sends until the connection is to end.
 async fn read(
-    mut source: SplitStream<WebSocket>,
+    source: &mut SplitStream<WebSocket>,
     connection: &Arc<Connection>,
     mut settings: watch::Receiver<Arc<Settings>>,
 ) -> Ending {

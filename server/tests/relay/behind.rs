@@ -4,6 +4,7 @@
 use std::{net::SocketAddr, path::Path, process::Stdio, sync::Arc, time::Duration};
 
 use futures_util::{SinkExt, StreamExt};
+use socketlab_lan::close;
 use socketlab_wisp::{Packet, Reason, StreamId, StreamKind};
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -131,6 +132,14 @@ impl Nginx {
     }
 }
 
+/// The code of the close frame, which is all that a page is told.
+async fn turned_away(mut socket: Socket) -> u16 {
+    match soon("the close frame", socket.next()).await {
+        Some(Ok(Message::Close(Some(frame)))) => frame.code.into(),
+        other => panic!("{other:?}"),
+    }
+}
+
 async fn next(socket: &mut Socket) -> Option<Packet> {
     loop {
         match soon("a message", socket.next()).await? {
@@ -154,7 +163,7 @@ async fn the_documented_nginx_carries_codes_streams_and_revocations() {
     let nginx = Nginx::start(relay.address).await;
     let origin = nginx.origin();
 
-    assert_eq!(nginx.knock("/wisp/", "wrong", &origin).await.err(), Some(401));
+    assert_eq!(turned_away(nginx.knock("/wisp/", "wrong", &origin).await.unwrap()).await, close::WRONG_CODE);
     assert_eq!(nginx.knock("/wisp/", CODE, "https://evil.example").await.err(), Some(403));
     let other_port = format!("https://{NAME}");
     assert_eq!(nginx.knock("/wisp/", CODE, &other_port).await.err(), Some(403), "the port is the origin's");
@@ -199,7 +208,7 @@ async fn the_documented_nginx_carries_codes_streams_and_revocations() {
     };
     assert_eq!(reason, Some(Reason::BLOCKED));
     assert!(next(&mut guest).await.is_none());
-    assert_eq!(nginx.knock("/wisp/", CODE, &origin).await.err(), Some(401));
+    assert_eq!(turned_away(nginx.knock("/wisp/", CODE, &origin).await.unwrap()).await, close::WRONG_CODE);
     assert!(nginx.knock("/wisp/", "another-one", &origin).await.is_ok());
     assert_eq!(relay.metric("socketlab_refused_total{reason=\"revoked\"}").await, 2);
 

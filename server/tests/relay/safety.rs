@@ -3,11 +3,12 @@
 use std::{io::Write, sync::Arc, time::Duration};
 
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
-use futures_util::StreamExt;
+use futures_util::{SinkExt, StreamExt};
 use ring::{
     digest::{SHA256, SHA512, digest},
     signature::{Ed25519KeyPair, KeyPair},
 };
+use socketlab_lan::close;
 use socketlab_server::{ServeOptions, bind};
 use socketlab_wisp::{ClientEvent, ClientOptions, Packet, PasswordLayout, Reason, Signer, StreamId};
 use tokio::{
@@ -217,18 +218,20 @@ async fn a_withdrawn_code_ends_every_kind_of_connection() {
     let text = |code: &str| format!("token = [\"{code}\"]\nallow = [\"{address}\"]\n");
     let (file, relay) = with_settings(&text(CODE)).await;
     let mut sockets = Vec::new();
-    for path in [format!("/wsproxy/{address}"), "/lan/room".to_owned()] {
+    let paths =
+        [(format!("/wsproxy/{address}"), close::REFUSED), ("/lan/room".to_owned(), close::CODE_WITHDRAWN)];
+    for (path, code) in paths {
         let mut request = relay.request(&path);
         request.headers_mut().insert("authorization", format!("Bearer {CODE}").parse().unwrap());
         let tcp = TcpStream::connect(relay.address).await.unwrap();
-        sockets.push(client_async(request, tcp).await.unwrap().0);
+        sockets.push((client_async(request, tcp).await.unwrap().0, code));
     }
     // One more rule is no reason to go.
     rewrite(&file, &format!("{}motd = \"hej\"\n", text(CODE)));
     relay.control.reload().unwrap();
     rewrite(&file, &text("another-one"));
     relay.control.reload().unwrap();
-    for mut socket in sockets {
+    for (mut socket, code) in sockets {
         let ended = soon("the end", async {
             loop {
                 match socket.next().await.unwrap().unwrap() {
@@ -239,9 +242,62 @@ async fn a_withdrawn_code_ends_every_kind_of_connection() {
             }
         })
         .await;
-        assert_eq!(u16::from(ended.code), 1008);
+        assert_eq!(u16::from(ended.code), code);
         assert!(ended.reason.contains("withdrawn the code"), "{}", ended.reason);
     }
+}
+
+/// A browser tells a page nothing of a handshake that failed, so it hears the reason in a close frame; also if it has said
+/// something already, which nobody reads.
+#[tokio::test]
+async fn a_browser_hears_why_it_is_turned_away() {
+    let relay = start(ServeOptions { token: vec![CODE.into()], max_connections: 1, ..options(&[]) }).await;
+    let origin = format!("http://{}", relay.address);
+    let open = async |path: &str, code: &str| {
+        let mut request = relay.request(path);
+        request.headers_mut().insert("origin", origin.parse().unwrap());
+        let offer = format!("socketlab-lan, socketlab-token.{code}");
+        let offer = if code.is_empty() { "socketlab-lan" } else { &offer };
+        request.headers_mut().insert("sec-websocket-protocol", offer.parse().unwrap());
+        let tcp = TcpStream::connect(relay.address).await.unwrap();
+        client_async(request, tcp).await.unwrap().0
+    };
+    let why = async |path: &str, code: &str| {
+        let mut socket = open(path, code).await;
+        // What was not read when a connection is closed makes the kernel reset it.
+        let _closed_already = socket.send(Message::Binary(vec![0; 60_000].into())).await;
+        soon("the reason", async {
+            let why = loop {
+                if let Message::Close(frame) = socket.next().await.expect("a close frame").unwrap() {
+                    let frame = frame.expect("a reason");
+                    break (u16::from(frame.code), frame.reason.to_string());
+                }
+            };
+            let rest = socket.next().await;
+            assert!(rest.is_none(), "no reset: {rest:?}");
+            why
+        })
+        .await
+    };
+    for path in ["/lan/room", "/wsproxy/127.0.0.1:1"] {
+        let (code, text) = why(path, "").await;
+        assert_eq!((code, text.contains("wants a class code")), (close::CODE_WANTED, true), "{path} {text}");
+        let (code, text) = why(path, "kiva-2025").await;
+        assert_eq!((code, text.contains("not the class code")), (close::WRONG_CODE, true), "{path} {text}");
+    }
+    // In, and then there is room for nobody else.
+    let mut member = open("/lan/room", CODE).await;
+    let (code, text) = why("/lan/room", CODE).await;
+    assert_eq!((code, text.contains("--max-connections")), (close::TRY_LATER, true), "{text}");
+    assert_eq!(knock(&relay, "/lan/room?code=kiva-2026", &[]).await.0, 503, "no browser: a status");
+    // A room's own refusal as well.
+    member.close(None).await.unwrap();
+    soon("place", async { while why("/lan/a%20b", CODE).await.0 != close::REFUSED {} }).await;
+    // Guessing.
+    let tries = async { while why("/lan/room", "guess").await.0 == close::WRONG_CODE {} };
+    soon("the end of patience", tries).await;
+    let (code, text) = why("/lan/room", CODE).await;
+    assert_eq!((code, text.contains("wait two minutes")), (close::TRY_LATER, true), "{text}");
 }
 
 /// A raw client of a shared LAN can say its code in the address; nobody else can.

@@ -134,14 +134,22 @@ impl Lan {
     /// The WebSocket was closed, with this code and reason, or could not be opened.
     pub fn handle_lost(&mut self, now: Duration, code: u16, reason: &str) {
         let Some(joined) = &mut self.joined else { return };
-        // Coming back would end the same way.
-        if matches!(code, close::REFUSED | close::THROWN_OUT) {
-            let key = if code == close::THROWN_OUT { "lan-thrown-out" } else { "lan-turned-away" };
+        if close::is_final(code) {
+            let key = match code {
+                close::THROWN_OUT => "lan-thrown-out",
+                close::CODE_WANTED => "lan-code-wanted",
+                close::WRONG_CODE => "lan-code-wrong",
+                close::CODE_WITHDRAWN => "lan-code-withdrawn",
+                _ => "lan-turned-away",
+            };
             let args = [("room", joined.room.clone()), ("reason", reason.to_owned())];
             self.say(key, args);
             return self.go();
         }
         joined.client.handle_lost(now);
+        if code == close::TRY_LATER {
+            self.say("lan-refused", [("why", reason.to_owned())]);
+        }
         self.work_off(now);
     }
 

@@ -34,6 +34,9 @@ pub fn Form(
                 && room.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-' || c == b'_')
         })
     };
+    let code_is_asked = Memo::new(move |_| {
+        page.lan_says.with(|says| says.iter().any(|said| super::is_about_code(&said.key)))
+    });
     let ready = move || is_room() && !name.with(|name| name.trim().is_empty());
     let given = |text: String| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
     let join = move |event: web_sys::SubmitEvent| {
@@ -44,11 +47,17 @@ pub fn Form(
         glue::keep_setting("room", &room.get_untracked());
         glue::keep_setting("name", &name.get_untracked());
         page.lan_says.set(Vec::new());
+        let code = given(code.get_untracked());
+        // The way out to real servers asks for the same one.
+        if let Some(code) = &code {
+            glue::keep_setting("class-code", code);
+            page.bridge.send(Command::SetCode { code: code.clone() });
+        }
         page.bridge.send(Command::JoinLan(LanJoin {
             room: room.get_untracked(),
             name: name.get_untracked().trim().to_owned(),
             key: glue::tab_secret(),
-            code: given(code.get_untracked()),
+            code,
             teacher: given(word.get_untracked()),
         }));
     };
@@ -79,7 +88,7 @@ pub fn Form(
             <Show when=move || !room.with(String::is_empty) && !is_room()>
                 <p class="lan__hint" role="status">{move || texts.get("lan-bad-room")}</p>
             </Show>
-            <details class="lan__more" open=teaches>
+            <details class="lan__more" open=move || teaches || code_is_asked.get()>
                 <summary>{move || texts.get("lan-more")}</summary>
                 <div class="lan__form">
                     {field("lan-code", "lan-code", code, "text", 128)}

@@ -7,7 +7,7 @@ pub mod real;
 
 use leptos::html;
 use leptos::prelude::*;
-use socketlab_protocol::{Command, LanPhase};
+use socketlab_protocol::{Command, LanNotice, LanPhase};
 
 use crate::components::icon::{Glyph, Icon};
 use crate::opening;
@@ -50,6 +50,16 @@ const fn phase_word(phase: LanPhase) -> &'static str {
     }
 }
 
+/// Whether a notice says that the room is left for good.
+fn is_final(key: &str) -> bool {
+    matches!(key, "lan-thrown-out" | "lan-turned-away") || is_about_code(key)
+}
+
+/// Whether a notice says that the relay wants another class code.
+fn is_about_code(key: &str) -> bool {
+    matches!(key, "lan-code-wanted" | "lan-code-wrong" | "lan-code-withdrawn")
+}
+
 /// The dialog.
 #[component]
 pub fn LanDialog() -> impl IntoView {
@@ -74,10 +84,21 @@ pub fn LanDialog() -> impl IntoView {
     });
     let phase = Memo::new(move |_| page.lan.with(|lan| lan.phase));
     let teacher = Memo::new(move |_| page.lan.with(|lan| lan.members.iter().any(|m| m.me && m.teacher)));
+    // What stands in the page is behind the dialog: why one is out again is said here too.
+    let turned_away = Memo::new(move |_| {
+        page.lan_says.with(|says| says.iter().rev().find(|said| is_final(&said.key)).cloned())
+    });
     let state = move || {
         let room = page.lan.with(|lan| lan.room.clone());
         match phase.get() {
-            LanPhase::Out => texts.get("lan-out"),
+            LanPhase::Out => match turned_away.get() {
+                Some(LanNotice { key, args }) => {
+                    let args: Vec<(&str, &str)> =
+                        args.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+                    texts.with(&key, &args)
+                }
+                None => texts.get("lan-out"),
+            },
             LanPhase::Joining => texts.with("lan-joining", &[("room", &room)]),
             LanPhase::In if teacher.get() => texts.with("lan-in-teacher", &[("room", &room)]),
             LanPhase::In => texts.with("lan-in", &[("room", &room)]),
@@ -109,7 +130,15 @@ pub fn LanDialog() -> impl IntoView {
                         <Icon glyph=Glyph::Close />
                     </button>
                 </header>
-                <p role="status" data-testid="lan-state" data-phase=move || phase_word(phase.get())>{state}</p>
+                <p
+                    role="status"
+                    class="lan__state"
+                    class:lan__state--warn=move || phase.get() == LanPhase::Out && turned_away.with(Option::is_some)
+                    data-testid="lan-state"
+                    data-phase=move || phase_word(phase.get())
+                >
+                    {state}
+                </p>
                 <Show when=move || open.get() && phase.get() == LanPhase::Out>
                     <Form teaches=teaches word=word />
                 </Show>

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 use js_sys::{Array, Uint8Array};
+use socketlab_lan::close;
 use socketlab_netsim::{FlowId, GatewayRequest};
 use socketlab_protocol::{RealSocket, RelayState, TurnedAway, Update};
 use socketlab_uplink::{self as uplink, Link, TcpInfo};
@@ -31,7 +32,9 @@ impl Shell {
             with(|shell| shell.on_relay_message(bytes));
         });
         socket.set_onmessage(Some(&forever(message)));
-        let close = Closure::once_into_js(|_: CloseEvent| with(Shell::on_relay_lost));
+        let close = Closure::once_into_js(|event: CloseEvent| {
+            with(|shell| shell.on_relay_lost(event.code(), event.reason()));
+        });
         socket.set_onclose(Some(&close.unchecked_into()));
         self.socket = Some(socket);
     }
@@ -91,9 +94,13 @@ impl Shell {
         self.drive();
     }
 
-    fn on_relay_lost(&mut self) {
+    fn on_relay_lost(&mut self, code: u16, reason: String) {
         self.turn = now();
         self.socket = None;
+        // It has no room now; an end for good is said in Wisp's own words before.
+        if code == close::TRY_LATER && !reason.is_empty() {
+            self.post(&Update::RelaySays(reason));
+        }
         self.relay.handle_lost(self.turn);
         self.drive();
     }
