@@ -474,6 +474,13 @@ pub struct SocketsView {
     pub hosts: Vec<HostRow>,
 }
 
+impl SocketsView {
+    /// The IP address that a node has at this instant, loopback and link-local ones aside; none: it has none (yet).
+    pub fn address_of(&self, node: u32) -> Option<&str> {
+        crate::tables::first_address(&self.hosts.iter().find(|host| host.node == node)?.tables)
+    }
+}
+
 impl From<&Topology> for TopologyView {
     fn from(topology: &Topology) -> Self {
         use socketlab_netsim::NodeKind as Kind;

@@ -18,6 +18,7 @@ pub mod ladder;
 mod links;
 pub mod notice;
 pub mod packets;
+pub mod place;
 #[cfg(test)]
 mod scene;
 mod sockets;

@@ -25,6 +25,15 @@ pub(crate) fn of_switch(at: Instant, node: NodeId, entries: &[SwitchEntry], port
     HostRow { node: node.0, sockets: Vec::new(), tables }
 }
 
+/// The first IP address, other than loopback and link-local ones, that a node's table of interfaces has: `10.0.0.11`.
+pub(crate) fn first_address(tables: &[NodeTable]) -> Option<&str> {
+    let interfaces = tables.iter().find(|table| table.key == "table-interfaces")?;
+    let others = interfaces.rows.iter().filter(|row| row.first().is_some_and(|name| name != "lo"));
+    let addresses = others.filter_map(|row| row.get(1)).flat_map(|addresses| addresses.split(", "));
+    let mut plain = addresses.filter_map(|address| address.split('/').next());
+    plain.find(|address| !address.is_empty() && !address.starts_with("fe80:"))
+}
+
 /// All tables of a host. What only routers have is left out where it is empty.
 pub(crate) fn of_host(host: &HostSnapshot) -> Vec<NodeTable> {
     let name = |iface: IfaceId| host.ifaces.get(iface.0).map_or("", |i| i.name.as_str());

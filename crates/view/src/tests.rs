@@ -7,13 +7,15 @@ use socketlab_stack::{
     Cause, DropReason, Fd, HostSnapshot, Instant, Pid, ProtocolKind, SocketId, SocketSnapshot, TcpState,
 };
 
-use crate::event::{Event, EventKind, NodeKind, SocketsView, TopologyNode, TopologyView};
+use crate::event::{
+    Event, EventKind, NodeKind, ProgramInfo, SocketsView, TopologyLink, TopologyNode, TopologyView,
+};
 use crate::evidence::Failures;
 use crate::ladder::{LadderBuilder, LadderFilter};
 use crate::packets::PacketList;
 use crate::scene::{self, CLIENT, DELAY, LAN, MS, SERVER, Scene, segment};
 use crate::timeline::TimelineBuilder;
-use crate::topology::{self, BadgeShape, Flights, Side};
+use crate::topology::{self, BadgeShape, Flights, Place, Side};
 use crate::wait::Waits;
 use crate::{evidence, frames, text};
 
@@ -184,6 +186,51 @@ fn frames_fly_along_their_links() {
     assert_eq!(flights.at(lost_at + 3 * DELAY).len(), 0);
 }
 
+/// A topology of these nodes, by kind, and links.
+fn network(kinds: &[NodeKind], links: &[(u32, u32)]) -> TopologyView {
+    let node = |(index, kind): (usize, &NodeKind)| TopologyNode {
+        name: format!("n{index}"),
+        kind: *kind,
+        addresses: vec![],
+        programs: vec![],
+    };
+    let link = |ends: &(u32, u32)| TopologyLink { ends: *ends, delay: 0, rate: 0 };
+    TopologyView {
+        nodes: kinds.iter().enumerate().map(node).collect(),
+        links: links.iter().map(link).collect(),
+    }
+}
+
+/// A program that is stopped at the end, on this host.
+fn server_on(node: u32) -> ProgramInfo {
+    ProgramInfo { node, file: "main.py".into(), forever: true }
+}
+
+#[test]
+fn routers_lie_in_the_order_in_which_packets_meet_them() {
+    use NodeKind::{Host, Router};
+    // The file names them the other way round.
+    let chain = network(&[Host, Host, Router, Router], &[(0, 3), (3, 2), (2, 1)]);
+    let places = topology::layout(&chain, &[server_on(1)]);
+    let [client, server, near_server, near_client] = &places[..] else { panic!("{places:?}") };
+    assert!(client.x < near_client.x && near_client.x < near_server.x && near_server.x < server.x);
+    assert!(places.iter().all(|place| (place.y - 0.5).abs() < 0.01), "no bend: {places:?}");
+}
+
+#[test]
+fn two_networks_lie_above_each_other_with_their_router_between() {
+    use NodeKind::{Host, Router, Switch};
+    // At home a laptop and a server, outside a client and a server; the router last, as in the lab.
+    let links = [(0, 4), (1, 4), (6, 4), (6, 5), (2, 5), (3, 5)];
+    let nat = network(&[Host, Host, Host, Host, Switch, Switch, Router], &links);
+    let places = topology::layout(&nat, &[server_on(1), server_on(2)]);
+    let [laptop, nas, web, friend, home, outside, router] = &places[..] else { panic!("{places:?}") };
+    let level = |a: &Place, b: &Place| (a.y - b.y).abs() < 0.01;
+    assert!(level(laptop, home) && level(home, nas), "{places:?}");
+    assert!(level(friend, outside) && level(outside, web), "{places:?}");
+    assert!(home.y < router.y && router.y < outside.y, "no link leads over another node: {places:?}");
+}
+
 #[test]
 fn the_map_has_clients_left_and_servers_right() {
     let places = topology::layout(&scene::topology(), &scene::programs());
@@ -274,6 +321,33 @@ fn a_send_that_nothing_holds_up_is_not_said_to_wait_for_room() {
     };
     assert_eq!(key(18), "wait-send-room");
     assert_eq!(key(16_000), "wait-send-full");
+}
+
+#[test]
+fn a_call_that_the_kernel_is_carrying_out_is_not_said_to_wait() {
+    let mut scene = Scene::new();
+    let mut waits = Waits::default();
+    scene.enter(CLIENT, "bind", "('', 80)", Some(1));
+    scene.events().iter().for_each(|event| waits.push(event));
+    let own = socket(1, TcpState::Closed, "0.0.0.0:0", None);
+    let sockets = view(&scene, vec![own], vec![]);
+    let reason = |since: u64| waits.of(0, &sockets, scene.now + since)[0].clone();
+    assert_eq!((reason(0).key.as_str(), reason(0).waits), ("wait-carried-out", false));
+    // As close(2) may, with SO_LINGER.
+    assert_eq!((reason(2 * MS).key.as_str(), reason(2 * MS).waits), ("wait-other", true));
+
+    let mut scene = Scene::new();
+    let mut waits = Waits::default();
+    scene.enter(CLIENT, "accept", "", Some(1));
+    scene.events().iter().for_each(|event| waits.push(event));
+    let accept = |queued: usize| {
+        let mut listener = socket(1, TcpState::Listen, "0.0.0.0:80", None);
+        listener.recv_queue = queued;
+        let reason = waits.of(0, &view(&scene, vec![listener], vec![]), scene.now)[0].clone();
+        (reason.key, reason.waits)
+    };
+    assert_eq!(accept(0), ("wait-accept-empty".to_string(), true));
+    assert_eq!(accept(1), ("wait-accept-ready".to_string(), false));
 }
 
 fn refused(scene: &mut Scene) -> (Failures, u64) {

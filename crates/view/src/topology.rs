@@ -1,107 +1,11 @@
-//! The map of the network: where nodes lie, which frames are under way, which ports are in use.
+//! The map of the network: which frames are under way, which ports are in use; where nodes lie is in [`crate::place`].
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::{
-    Event, EventKind, FrameView, NodeKind, ProgramInfo, SocketRow, SocketsView, TopologyView,
-};
-
-/// Where a node lies, in parts (0..1) of width and height, y downward.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Place {
-    /// Part of the width.
-    pub x: f64,
-    /// Part of the height.
-    pub y: f64,
-    /// Which column it is in.
-    pub side: Side,
-}
-
-/// The columns of the map, from left to right.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "the names say it")]
-pub enum Side {
-    Clients,
-    Middle,
-    Servers,
-    Gateways,
-}
-
-/// Most hosts in one column of clients; more stand in two.
-const COLUMN: usize = 6;
-
-/// Where each node lies, by its index: clients left, switches and routers in the middle, servers right, gateways at
-/// the right edge. Deterministic.
-pub fn layout(topology: &TopologyView, programs: &[ProgramInfo]) -> Vec<Place> {
-    let sides = sides(topology, programs);
-    let count = |side: Side| sides.iter().filter(|s| **s == side).count();
-    let (servers, gateways) = (count(Side::Servers), count(Side::Gateways));
-    let x_of = |side: Side| match side {
-        Side::Clients => 0.13,
-        Side::Middle if servers > 0 && gateways > 0 => 0.42,
-        Side::Middle => 0.5,
-        Side::Servers if gateways > 0 => 0.68,
-        Side::Servers => 0.87,
-        Side::Gateways => 0.9,
-    };
-    let mut seen = [0usize; 4];
-    let mut places = Vec::with_capacity(sides.len());
-    for side in &sides {
-        let n = count(*side);
-        let i = seen[*side as usize];
-        seen[*side as usize] += 1;
-        let even = |i: usize, n: usize| (i as f64 + 0.5) / n as f64;
-        let (x, y) = match side {
-            // A row of switches and routers, from left to right.
-            Side::Middle if n > 1 => (x_of(*side) + 0.3 * (even(i, n) - 0.5), 0.5),
-            Side::Clients if n > COLUMN => {
-                let shift = if i.is_multiple_of(2) { -0.05 } else { 0.13 };
-                (x_of(*side) + shift, even(i / 2, n.div_ceil(2)))
-            }
-            _ => (x_of(*side), even(i, n)),
-        };
-        places.push(Place { x, y, side: *side });
-    }
-    places
-}
-
-/// A host is a server if it runs a program that is stopped at the end, or is called one.
-fn sides(topology: &TopologyView, programs: &[ProgramInfo]) -> Vec<Side> {
-    let serves = |text: &str| text.to_lowercase().contains("server");
-    let mut sides: Vec<Side> = (0u32..)
-        .zip(&topology.nodes)
-        .map(|(index, node)| match node.kind {
-            NodeKind::Switch | NodeKind::Hub | NodeKind::Router => Side::Middle,
-            NodeKind::Gateway | NodeKind::Lan => Side::Gateways,
-            NodeKind::Host => {
-                let mut own = programs.iter().filter(|p| p.node == index);
-                if serves(&node.name) || own.any(|p| p.forever || serves(&p.file)) {
-                    Side::Servers
-                } else {
-                    Side::Clients
-                }
-            }
-        })
-        .collect();
-    let hosts: Vec<usize> = (0..sides.len()).filter(|i| topology.nodes[*i].kind == NodeKind::Host).collect();
-    let (first, last) = (hosts.first().copied(), hosts.last().copied());
-    let has = |sides: &[Side], side| sides.contains(&side);
-    if hosts.len() > 1 && !has(&sides, Side::Clients) {
-        // All serve: the first stands opposite the others.
-        if let Some(first) = first {
-            sides[first] = Side::Clients;
-        }
-    } else if hosts.len() > 1
-        && !has(&sides, Side::Servers)
-        && !has(&sides, Side::Gateways)
-        && let Some(last) = last
-    {
-        sides[last] = Side::Servers;
-    }
-    sides
-}
+use crate::event::{Event, EventKind, FrameView, SocketRow, SocketsView};
+pub use crate::place::{Place, Side, layout};
 
 /// A frame on a link.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -1,4 +1,4 @@
-//! Why a program does not go on: which line, which call, since when, and what it waits for.
+//! Why a program does not go on: which line, which call, since when, and what it waits for, if it waits for anything.
 
 use std::collections::BTreeMap;
 
@@ -25,6 +25,8 @@ pub struct WaitReason {
     pub call_text: String,
     /// Since when, in nanoseconds.
     pub since: u64,
+    /// It waits for something; else the kernel is carrying it out.
+    pub waits: bool,
     /// Message key, one of [`wait_keys`].
     pub key: String,
     /// Parameters of the message.
@@ -41,6 +43,7 @@ pub fn wait_keys() -> &'static [(&'static str, &'static [&'static str])] {
         ("wait-recv-ready", &["queued"]),
         ("wait-recv-datagram", &["local"]),
         ("wait-accept-empty", &["local"]),
+        ("wait-accept-ready", &["local"]),
         ("wait-connect-syn-sent", &["peer"]),
         ("wait-connect-in-flight", &["peer", "ms"]),
         ("wait-send-full", &["peer", "queued"]),
@@ -51,9 +54,17 @@ pub fn wait_keys() -> &'static [(&'static str, &'static [&'static str])] {
         ("wait-lock", &[]),
         ("wait-stdin", &[]),
         ("wait-resolve", &[]),
+        ("wait-carried-out", &[]),
         ("wait-other", &["call"]),
     ]
 }
+
+/// The keys of calls that wait for nothing.
+const AT_WORK: [&str; 4] = ["wait-recv-ready", "wait-accept-ready", "wait-send-room", "wait-carried-out"];
+
+/// What a call that waits for nothing takes at most, in nanoseconds of virtual time: ten microseconds, more for one that a
+/// program makes again and again without effect.
+const LONGEST_AT_WORK: u64 = 1_000_000;
 
 /// Follows which calls are open, and what is on its way to them.
 #[derive(Clone, Debug, Default)]
@@ -115,7 +126,8 @@ impl Waits {
         }
     }
 
-    /// What each thread of a program waits for at instant `now`, main thread first; empty when it runs or is over.
+    /// Which call each thread of a program is in at instant `now`, and what that waits for, main thread first; empty when
+    /// it is in none or is over.
     pub fn of(&self, program: u32, sockets: &SocketsView, now: u64) -> Vec<WaitReason> {
         let mut reasons: Vec<_> = self
             .open
@@ -150,21 +162,22 @@ impl Waits {
         let left = |u: &UnderWay| ("ms", ms(u.arrives.saturating_sub(now)));
         let mut packet = None;
         let (key, args) = match call.name.as_str() {
-            "recv" | "recvfrom" if row.is_some_and(|r| r.netid == "udp") => {
-                ("wait-recv-datagram", vec![("local", local)])
-            }
             // Between two events of one instant: what is there is about to be given.
-            "recv" | "recvfrom" if row.is_some_and(|r| r.recv_q > 0) => {
+            "recv" | "recvfrom" | "recvmsg" if row.is_some_and(|r| r.recv_q > 0) => {
                 let octets = row.map(|r| r.recv_q.to_string()).unwrap_or_default();
                 ("wait-recv-ready", vec![("queued", octets)])
             }
-            "recv" | "recvfrom" => match coming(|u| u.carries) {
+            "recv" | "recvfrom" | "recvmsg" if row.is_some_and(|r| r.netid == "udp") => {
+                ("wait-recv-datagram", vec![("local", local)])
+            }
+            "recv" | "recvfrom" | "recvmsg" => match coming(|u| u.carries) {
                 Some(u) => {
                     packet = Some(u.packet);
                     ("wait-recv-in-flight", vec![peer_arg, left(u)])
                 }
                 None => ("wait-recv-empty", vec![peer_arg]),
             },
+            "accept" if row.is_some_and(|r| r.recv_q > 0) => ("wait-accept-ready", vec![("local", local)]),
             "accept" => ("wait-accept-empty", vec![("local", local)]),
             "connect" => match coming(|u| u.answers) {
                 Some(u) => {
@@ -173,7 +186,7 @@ impl Waits {
                 }
                 None => ("wait-connect-syn-sent", vec![peer_arg]),
             },
-            "send" | "sendto" => {
+            "send" | "sendto" | "sendmsg" => {
                 let closed = row.and_then(|r| r.tcb.as_ref()).is_some_and(|tcb| tcb.snd_wnd == 0);
                 let room = row.is_some_and(|r| 2 * r.send_q < r.send_buffer);
                 match (closed, room) {
@@ -188,6 +201,7 @@ impl Waits {
             "park" => ("wait-lock", vec![]),
             "readline" => ("wait-stdin", vec![]),
             "resolve" | "revresolve" => ("wait-resolve", vec![]),
+            _ if now.saturating_sub(since) <= LONGEST_AT_WORK => ("wait-carried-out", vec![]),
             other => ("wait-other", vec![("call", other.to_string())]),
         };
         WaitReason {
@@ -199,6 +213,7 @@ impl Waits {
             name: call.name.clone(),
             call_text: format!("{}({})", call.name, call.args),
             since,
+            waits: !AT_WORK.contains(&key),
             key: key.to_string(),
             args: args.into_iter().map(|(name, value)| (name.to_string(), value)).collect(),
             packet,

@@ -1,6 +1,7 @@
 tab-tables = Tables
 tables-nodes = Nodes
 tables-empty = Empty.
+tables-none = Nothing is known of this node yet.
 table-interfaces = Interfaces
 table-routes = Routes
 table-neighbours = Neighbours

@@ -1,6 +1,7 @@
 tab-tables = Tabeller
 tables-nodes = Noder
 tables-empty = Tom.
+tables-none = Inget är känt om den här noden än.
 table-interfaces = Nätverkskort
 table-routes = Vägar
 table-neighbours = Grannar

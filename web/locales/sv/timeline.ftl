@@ -1,4 +1,5 @@
 timeline-title = Tidslinje
 timeline-slider = Visat ögonblick
 timeline-cut = { $time } då inget hände
-timeline-skipped = tomgång hoppas över · { $time }
+timeline-skipped = tomgång −{ $time }
+timeline-skipped-long = Tomgång som inte ritas: { $time }

@@ -501,6 +501,11 @@ impl Page {
         self.trace.update(|trace| trace.set_filter(filter));
     }
 
+    /// The address of a host that has none by the lab file, at the time shown; empty: it has none.
+    pub fn lent_address(self, node: u32) -> String {
+        self.sockets.with(|sockets| sockets.address_of(node).unwrap_or_default().to_owned())
+    }
+
     /// Marks a packet everywhere, and its conversation.
     pub fn select_packet(self, packet: u64) {
         let conversation =

@@ -226,9 +226,13 @@ pub fn Banners() -> impl IntoView {
         })
     };
     let refusals = Memo::new(move |_| page.trace.with(|trace| trace.refusals().to_vec()));
+    // One banner for all: a lab may try many.
     let refused = move || {
-        refusals
-            .get()
+        let refusals = refusals.get();
+        if refusals.is_empty() {
+            return None;
+        }
+        let sentences = refusals
             .into_iter()
             .map(|refusal| {
                 let sentence = move || {
@@ -242,10 +246,13 @@ pub fn Banners() -> impl IntoView {
                     )
                 };
                 view! {
-                    <p class="banner banner--warn" role="status" data-testid="problem">{sentence}</p>
+                    <p>{sentence}</p>
                 }
             })
-            .collect_view()
+            .collect_view();
+        Some(view! {
+            <div class="banner banner--warn banner--lines" role="status" data-testid="problem">{sentences}</div>
+        })
     };
     let too_many = move || {
         page.too_many.get().map(|(limit, asked)| {

@@ -201,7 +201,9 @@ pub fn LifeDot(
     let waiting = Memo::new(move |_| {
         let now = page.time.get();
         page.sockets
-            .with(|sockets| page.trace.with(|trace| !trace.waits.of(program, sockets, now).is_empty()))
+            .with(|sockets| page.trace.with(|trace| trace.waits.of(program, sockets, now)))
+            .iter()
+            .any(|reason| reason.waits)
     });
     let word = Memo::new(move |_| match page.trace.with(|trace| trace.programs.life(program)) {
         Life::NotStarted => "fresh",
@@ -313,7 +315,7 @@ fn line_mark(page: Page) -> Option<(u32, &'static str)> {
         }
     }
     if let Some(reason) = reason(page, program) {
-        return reason.line.map(|line| (line, "wait"));
+        return reason.line.map(|line| (line, if reason.waits { "wait" } else { "run" }));
     }
     let failed = page.trace.with(|trace| matches!(trace.programs.life(program), Life::Failed(_)));
     if failed {
@@ -343,16 +345,24 @@ fn WaitSentence() -> impl IntoView {
     let reason = Memo::new(move |_| reason(page, page.program.get()));
     view! {
         <Show when=move || reason.with(Option::is_some)>
-            <p class="editor__wait" role="status" data-testid="wait">
+            <p
+                class="editor__wait"
+                class:editor__wait--run=move || reason.with(|reason| reason.as_ref().is_some_and(|r| !r.waits))
+                role="status"
+                data-testid="wait"
+            >
                 <b>
                     {move || {
                         reason
                             .get()
-                            .map(|reason| match reason.line {
-                                Some(line) => {
-                                    texts.with("wait-line", &[("line", &line.to_string()), ("call", &reason.call_text)])
+                            .map(|reason| {
+                                let call = ("call", reason.call_text.as_str());
+                                match (reason.line, reason.waits) {
+                                    (Some(line), true) => texts.with("wait-line", &[("line", &line.to_string()), call]),
+                                    (None, true) => texts.with("wait-call", &[call]),
+                                    (Some(line), false) => texts.with("work-line", &[("line", &line.to_string()), call]),
+                                    (None, false) => texts.with("work-call", &[call]),
                                 }
-                                None => texts.with("wait-call", &[("call", &reason.call_text)]),
                             })
                     }}
                 </b>

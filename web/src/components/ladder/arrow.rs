@@ -14,6 +14,8 @@ const BESIDE: f64 = 48.0;
 const BESIDE_CHIPS: f64 = 98.0;
 /// Width of a character in a label, in CSS pixels.
 const CHAR: f64 = 6.65;
+/// Room for the times at the left edge, and beside the right one, in CSS pixels.
+const EDGES: (f64, f64) = (48.0, 6.0);
 
 /// A packet's arrow.
 #[component]
@@ -65,13 +67,15 @@ pub fn ArrowLabel(
     move || {
         let Arrow { packet, from, to, sent, label, label_y, .. } = arrow.get()?;
         let (x0, x1) = xs.with(|xs| (x_of(xs, from), x_of(xs, to)));
-        let long = label.chars().count() as f64 * CHAR;
+        let room = ((width.get() - EDGES.0 - EDGES.1) / CHAR).max(8.0) as usize;
+        let shown = shortened(&label, room);
+        let long = shown.chars().count() as f64 * CHAR;
         let beside = if worded.get() { BESIDE_CHIPS } else { BESIDE };
         // Clear of the brackets beside the lifeline, and inside the sheet.
         let (x, anchor) = if x1 >= x0 {
-            ((x0 + beside).min(width.get() - long - 6.0).max(6.0), "start")
+            ((x0 + beside).min(width.get() - long - EDGES.1).max(EDGES.0), "start")
         } else {
-            ((x0 - beside).max(long + 6.0), "end")
+            ((x0 - beside).max(long + EDGES.0), "end")
         };
         let future = move || page.time.get() < sent;
         Some(view! {
@@ -83,10 +87,19 @@ pub fn ArrowLabel(
                 text-anchor=anchor
                 on:click=move |_| page.select_packet(packet)
             >
-                {label}
+                {shown}
+                <title>{label}</title>
             </text>
         })
     }
+}
+
+/// As much of a text as so many characters hold.
+fn shortened(text: &str, room: usize) -> String {
+    if text.chars().count() <= room {
+        return text.to_owned();
+    }
+    text.chars().take(room.saturating_sub(1)).chain(['…']).collect()
 }
 
 fn draw_arrow(

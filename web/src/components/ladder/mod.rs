@@ -127,10 +127,15 @@ pub fn Ladder(
             .into_iter()
             .zip(xs)
             .map(|(lifeline, x)| {
+                // One that the lab file gives no address may be lent one.
+                let address = move || match lifeline.subtitle.is_empty() {
+                    true => page.lent_address(lifeline.node),
+                    false => lifeline.subtitle.clone(),
+                };
                 view! {
                     <div class="ladder__head" style:left=format!("{x}px")>
                         <b>{lifeline.title}</b>
-                        <span class="code">{lifeline.subtitle}</span>
+                        <span class="code">{address}</span>
                     </div>
                 }
             })
@@ -192,6 +197,15 @@ pub fn Ladder(
                     <svg class="ladder__svg" width=move || width.get() height=move || height.get() aria-hidden="true">
                         {lines}
                         {gaps}
+                        <Show when=move || page.time.get() != 0>
+                            <line
+                                class="ladder__now"
+                                x1="8"
+                                x2=move || width.get() - 8.0
+                                y1=move || now_y.get()
+                                y2=move || now_y.get()
+                            />
+                        </Show>
                         {ticks}
                         <For
                             each=move || visible.get().calls
@@ -203,15 +217,6 @@ pub fn Ladder(
                             key=move |index| (generation.get_untracked(), *index)
                             children=move |index| view! { <ArrowLine index=index xs=xs /> }
                         />
-                        <Show when=move || page.time.get() != 0>
-                            <line
-                                class="ladder__now"
-                                x1="8"
-                                x2=move || width.get() - 8.0
-                                y1=move || now_y.get()
-                                y2=move || now_y.get()
-                            />
-                        </Show>
                         // Words above all shafts, so that neither a later arrow nor the line of now strikes them through.
                         <For
                             each=move || visible.get().arrows

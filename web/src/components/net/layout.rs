@@ -19,6 +19,8 @@ pub struct Need {
     pub lines: usize,
     /// Characters of its longest line.
     pub chars: usize,
+    /// Nothing stands below its name.
+    pub bare: bool,
     /// Drawn as a dot: a switch or router seen from a layer that it does not have.
     pub dot: bool,
 }
@@ -134,18 +136,15 @@ fn spread(rects: &mut [Rect], column: &[usize], height: f64) {
     let overlap = |rects: &[Rect], a: usize, b: usize| {
         rects[a].x < rects[b].x + rects[b].w && rects[b].x < rects[a].x + rects[a].w
     };
-    for pair in column.windows(2) {
-        let (above, below) = (pair[0], pair[1]);
-        if overlap(rects, above, below) {
-            let least = rects[above].y + rects[above].h + GAP;
-            rects[below].y = rects[below].y.max(least);
-        }
+    for (position, &index) in column.iter().enumerate() {
+        let above = column[..position].iter().filter(|above| overlap(rects, **above, index));
+        let least = above.map(|above| rects[*above].y + rects[*above].h + GAP).fold(0.0, f64::max);
+        rects[index].y = rects[index].y.max(least);
     }
-    let mut floor = height - GAP;
-    for index in column.iter().rev() {
-        let most = floor - rects[*index].h;
-        rects[*index].y = rects[*index].y.min(most).max(GAP / 2.0);
-        floor = rects[*index].y - GAP;
+    for (position, &index) in column.iter().enumerate().rev() {
+        let below = column[position + 1..].iter().filter(|below| overlap(rects, index, **below));
+        let floor = below.map(|below| rects[*below].y).fold(height, f64::min) - GAP;
+        rects[index].y = rects[index].y.min(floor - rects[index].h).max(GAP / 2.0);
     }
 }
 
@@ -164,7 +163,7 @@ fn extent(need: &Need, crowded: bool, upright: bool) -> (f64, f64) {
     }
     let sign = if need.lines > 0 { 44.0 } else { 34.0 };
     let w = (need.chars as f64 * 7.0 + sign + cloud).clamp(112.0, 200.0);
-    let names = if crowded && need.lines == 0 { NAME_LINE } else { NAME_LINES };
+    let names = if (crowded || need.bare) && need.lines == 0 { NAME_LINE } else { NAME_LINES };
     (w, names + ports)
 }
 
@@ -236,7 +235,7 @@ mod tests {
     use super::*;
 
     fn host(lines: usize) -> Need {
-        Need { kind: NodeKind::Host, lines, chars: 12, dot: false }
+        Need { kind: NodeKind::Host, lines, chars: 12, bare: false, dot: false }
     }
 
     fn place(x: f64, y: f64, side: Side) -> Place {
@@ -289,6 +288,14 @@ mod tests {
         for pair in rects.windows(2) {
             assert!(pair[0].y + pair[0].h <= pair[1].y, "{rects:?}");
         }
+    }
+
+    #[test]
+    fn what_lies_side_by_side_keeps_its_height() {
+        let places = [0.3, 0.5, 0.7].map(|x| place(x, 0.5, Side::Middle));
+        let dot = Need { dot: true, ..host(0) };
+        let rects = boxes(&places, &[dot; 3], (680.0, 260.0));
+        assert!(rects.iter().all(|rect| (rect.middle().1 - 130.0).abs() < 1.0), "{rects:?}");
     }
 
     #[test]

@@ -45,12 +45,18 @@ impl Drawn {
     }
 }
 
+/// A node's first address: by the lab file, else the one that it was lent; empty: it has none (yet).
+pub(super) fn address(page: Page, index: u32, node: &TopologyNode) -> String {
+    match node.addresses.first() {
+        Some(shown) => shown.split('/').next().unwrap_or_default().to_owned(),
+        None if node.kind == NodeKind::Host => page.lent_address(index),
+        None => String::new(),
+    }
+}
+
 /// The line below a node's name, by lens.
 pub(super) fn subtitle(page: Page, lens: Lens, index: u32, node: &TopologyNode) -> String {
-    let addresses = || {
-        let shown = node.addresses.first().map(String::as_str).unwrap_or_default();
-        shown.split('/').next().unwrap_or_default().to_owned()
-    };
+    let addresses = || address(page, index, node);
     match lens {
         Lens::Application => page.lab.with(|lab| {
             let files = node.programs.iter().filter_map(|program| lab.programs.get(*program as usize));
@@ -120,6 +126,7 @@ pub(super) fn draw(
                 .chain([node.node.name.chars().count() + 2, node.subtitle.chars().count()])
                 .max()
                 .unwrap_or(0),
+            bare: node.subtitle.is_empty() && matches!(node.node.kind, NodeKind::Switch | NodeKind::Hub),
             dot: node.dot,
         })
         .collect();

@@ -6,6 +6,7 @@ use socketlab_view::EventKind;
 use socketlab_view::topology::PortBadge;
 
 use super::link::link_name;
+use super::node::address;
 use crate::state::Page;
 use crate::texts::Texts;
 
@@ -34,7 +35,11 @@ pub fn Twin(
                         })
                         .collect();
                     let ports = if ports.is_empty() { texts.get("net-no-ports") } else { ports.join("; ") };
-                    let text = format!("{} {} – {ports}", node.name, node.addresses.join(", "));
+                    let addresses = match node.addresses.len() {
+                        0 => address(page, index as u32, node),
+                        _ => node.addresses.join(", "),
+                    };
+                    let text = format!("{} {} – {ports}", node.name, addresses);
                     let program = node.programs.first().copied();
                     match program {
                         Some(program) => view! {

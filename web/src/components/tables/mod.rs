@@ -55,8 +55,11 @@ pub fn Tables() -> impl IntoView {
                 />
             </nav>
             <div class="tables__body" tabindex="0" role="region" aria-label=move || texts.get("tab-tables")>
-                {move || {
-                    shown.get().unwrap_or_default().into_iter().map(|table| view! { <OneTable table=table /> }).collect_view()
+                {move || match shown.get() {
+                    Some(tables) => {
+                        tables.into_iter().map(|table| view! { <OneTable table=table /> }).collect_view().into_any()
+                    }
+                    None => view! { <p class="tables__empty">{move || texts.get("tables-none")}</p> }.into_any(),
                 }}
             </div>
         </div>

@@ -58,6 +58,12 @@ pub fn TimelinePanel() -> impl IntoView {
             if timeline.end == 0 {
                 return Vec::new();
             }
+            // As many decimals as tell the figures apart.
+            let decimals = match timeline.time.time(width / factor) / count as u64 {
+                0..20_000 => 3,
+                20_000..200_000 => 2,
+                _ => 1,
+            };
             (0..=count)
                 .map(|step| {
                     let x = width * step as f64 / count as f64;
@@ -68,7 +74,7 @@ pub fn TimelinePanel() -> impl IntoView {
                             x=NAMES + x
                             text-anchor=if step == 0 { "start" } else if step == count { "end" } else { "middle" }
                             y=lanes.get() as f64 * LANE + 17.0>
-                            {texts.milliseconds(at, 1)}
+                            {texts.milliseconds(at, decimals)}
                             {if step == count { " ms" } else { "" }}
                         </text>
                     }
@@ -109,7 +115,12 @@ pub fn TimelinePanel() -> impl IntoView {
     let skipped = move || {
         let total: u64 =
             page.trace.with(|trace| trace.timeline.timeline().cuts.iter().map(|(from, to)| to - from).sum());
-        (total > 0).then(|| texts.with("timeline-skipped", &[("time", &texts.duration(total))]))
+        (total > 0).then(|| {
+            let time = texts.duration(total);
+            let [short, long] =
+                ["timeline-skipped", "timeline-skipped-long"].map(|key| texts.with(key, &[("time", &time)]));
+            view! { <span class="timeline__skipped" title=long>{short}</span> }
+        })
     };
 
     let dragging = RwSignal::new(false);
@@ -193,7 +204,7 @@ pub fn TimelinePanel() -> impl IntoView {
                     </Show>
                 </svg>
             </div>
-            {move || skipped().map(|text| view! { <span class="timeline__skipped">{text}</span> })}
+            {skipped}
         </section>
     }
 }

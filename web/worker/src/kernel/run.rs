@@ -89,7 +89,7 @@ impl Run {
         let world = loaded.lab.build(loaded.seed);
         let capture = Capture::new(world.topology());
         let touched = (0..world.topology().nodes.len() as u32).map(NodeId).collect();
-        Run {
+        let mut run = Run {
             world,
             pace: Pace::new(loaded.hop, speed),
             ingest: Ingest::new(&loaded.topology, &loaded.programs),
@@ -120,7 +120,10 @@ impl Run {
             pause_at: pause_step,
             pause_step,
             long_run: false,
-        }
+        };
+        // The tables are there before the first instant ends, which is when Python has been loaded.
+        run.look(wall);
+        run
     }
 
     pub(super) fn start(&mut self) {
