@@ -58,6 +58,9 @@ pub fn layout(topology: &TopologyView, programs: &[ProgramInfo]) -> Vec<Place> {
         seen[*side as usize] += 1;
         let (x, y) = match side {
             Side::Middle => (x_of(*side), 0.5),
+            // Servers above, gateways below: a link to a gateway does not seem to lead through a server.
+            Side::Servers => (x_of(*side), even(i, servers + gateways)),
+            Side::Gateways => (x_of(*side), even(servers + i, servers + gateways)),
             Side::Clients if n > COLUMN => {
                 let shift = if i.is_multiple_of(2) { -0.05 } else { 0.13 };
                 (x_of(*side) + shift, even(i / 2, n.div_ceil(2)))

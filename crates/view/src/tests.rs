@@ -218,6 +218,17 @@ fn routers_lie_in_the_order_in_which_packets_meet_them() {
 }
 
 #[test]
+fn a_link_to_a_gateway_leads_past_the_server() {
+    use NodeKind::{Host, Lan, Switch};
+    let shared = network(&[Host, Host, Switch, Lan], &[(0, 2), (1, 2), (2, 3)]);
+    let places = topology::layout(&shared, &[server_on(1)]);
+    let [_, server, switch, lan] = &places[..] else { panic!("{places:?}") };
+    assert!(switch.x < server.x && server.x < lan.x, "{places:?}");
+    let at_server = switch.y + (lan.y - switch.y) * (server.x - switch.x) / (lan.x - switch.x);
+    assert!(at_server - server.y > 0.3, "{places:?}");
+}
+
+#[test]
 fn two_networks_lie_above_each_other_with_their_router_between() {
     use NodeKind::{Host, Router, Switch};
     // At home a laptop and a server, outside a client and a server; the router last, as in the lab.
