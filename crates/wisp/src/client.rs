@@ -26,7 +26,8 @@ use std::{
 use bytes::{Bytes, BytesMut};
 
 use crate::{
-    ext::{self, Answer, Ext, Question, SERVER_STREAM, ServerTerms},
+    event::{ClientEvent, OpenError},
+    ext::{self, Ext, Question, SERVER_STREAM, ServerTerms},
     info::{self, ClientOptions, Offered},
     packet::{HEADER_LEN, Packet, ParseError, Reason, StreamId, StreamKind, emit_data},
 };
@@ -48,123 +49,6 @@ pub const OPEN_ASSUMED_AFTER: Duration = Duration::from_secs(3);
 
 /// How long the other side must be silent after [`Client::finish`]. A choice: long enough for an answer to arrive.
 pub const FINISH_LINGER: Duration = Duration::from_secs(2);
-
-/// What the relay did.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ClientEvent {
-    /// The relay's greeting came: streams may flow.
-    Ready {
-        /// Packets each TCP stream may send before it must wait.
-        credit: u32,
-    },
-    /// The stream is connected to its target (UDP: at once).
-    Opened {
-        /// Which.
-        stream: StreamId,
-    },
-    /// So many more octets may be given to [`Client::send`].
-    Writable {
-        /// Which.
-        stream: StreamId,
-        /// Octets that left the stream's buffer since the last such event.
-        octets: usize,
-    },
-    /// Octets, or one datagram, from the target.
-    Data {
-        /// Which.
-        stream: StreamId,
-        /// What came.
-        bytes: Bytes,
-    },
-    /// The stream is over in both directions, and forgotten. Never reported for a stream that was closed from here.
-    Closed {
-        /// Which.
-        stream: StreamId,
-        /// Why. [`Reason::VOLUNTARY`] is the target's end of file.
-        reason: Reason,
-        /// It had been [`ClientEvent::Opened`]: `false` says that the target was never reached.
-        opened: bool,
-    },
-    /// The relay's welcome message.
-    Motd {
-        /// For a person to read; as the relay wrote it.
-        text: String,
-    },
-    /// Our extension: the addresses of the stream's real socket; follows [`ClientEvent::Opened`].
-    Addresses {
-        /// Which.
-        stream: StreamId,
-        /// The relay's end.
-        local: SocketAddr,
-        /// The target's.
-        remote: SocketAddr,
-    },
-    /// Our extension: the port that was asked for is open.
-    Listening {
-        /// Which.
-        stream: StreamId,
-        /// Where on the relay.
-        local: SocketAddr,
-    },
-    /// Our extension: somebody connected to a port. The new stream is open.
-    Accepted {
-        /// The port.
-        listener: StreamId,
-        /// The new stream.
-        stream: StreamId,
-        /// Who connected.
-        remote: SocketAddr,
-        /// The relay's end.
-        local: SocketAddr,
-    },
-    /// Our extension: a datagram came to a UDP port.
-    Datagram {
-        /// The port.
-        stream: StreamId,
-        /// Who sent it.
-        from: SocketAddr,
-        /// What came.
-        bytes: Bytes,
-    },
-    /// Our extension: the target sends no more. The other direction stays open.
-    Finished {
-        /// Which.
-        stream: StreamId,
-    },
-    /// Our extension: what went wrong with a stream (its [`ClientEvent::Closed`] follows), or, for stream 0 and for
-    /// streams that go on, which limit bites.
-    Trouble {
-        /// Which.
-        stream: StreamId,
-        /// Linux's number.
-        errno: u16,
-        /// For a person.
-        text: String,
-    },
-    /// Our extension: the answer to [`Client::ask`].
-    Answered {
-        /// The question's number.
-        question: u32,
-        /// What the relay says.
-        answer: Answer,
-    },
-    /// The relay ended the whole connection; each stream was reported as closed.
-    Ended {
-        /// Why.
-        reason: Reason,
-    },
-}
-
-/// Why a stream cannot be opened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum OpenError {
-    /// The WebSocket is gone or the relay has ended the connection: make a new [`Client`].
-    #[error("the connection to the relay has ended")]
-    Ended,
-    /// This relay has no UDP, or (for ports and questions) not our extension.
-    #[error("this relay does not offer it")]
-    NotOffered,
-}
 
 #[derive(Debug)]
 struct Stream {
@@ -424,7 +308,7 @@ impl Client {
     pub fn close(&mut self, stream: StreamId, reason: Reason) {
         if let Some(s) = self.streams.get_mut(&stream) {
             s.closing = Some(reason);
-            self.events.retain(|event| event_stream(event) != Some(stream));
+            self.events.retain(|event| event.stream() != Some(stream));
             self.flush(stream);
         }
     }
@@ -688,23 +572,4 @@ fn next_timeout(stream: &Stream, ready: bool, ours: bool) -> Option<Duration> {
         return None;
     }
     stream.opening.into_iter().chain(stream.finishing).filter(|at| *at < Duration::MAX).min()
-}
-
-fn event_stream(event: &ClientEvent) -> Option<StreamId> {
-    match *event {
-        ClientEvent::Opened { stream }
-        | ClientEvent::Writable { stream, .. }
-        | ClientEvent::Data { stream, .. }
-        | ClientEvent::Addresses { stream, .. }
-        | ClientEvent::Listening { stream, .. }
-        | ClientEvent::Accepted { stream, .. }
-        | ClientEvent::Datagram { stream, .. }
-        | ClientEvent::Finished { stream }
-        | ClientEvent::Trouble { stream, .. }
-        | ClientEvent::Closed { stream, .. } => Some(stream),
-        ClientEvent::Ready { .. }
-        | ClientEvent::Motd { .. }
-        | ClientEvent::Answered { .. }
-        | ClientEvent::Ended { .. } => None,
-    }
 }

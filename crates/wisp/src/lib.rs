@@ -18,12 +18,14 @@
 //! directions, errno, addresses) in [`ext`], byte by byte in `docs/relay-protocol.md`.
 
 pub mod client;
+pub mod event;
 pub mod ext;
 pub mod info;
 pub mod packet;
 pub mod server;
 
-pub use client::{Client, ClientEvent, OpenError};
+pub use client::Client;
+pub use event::{ClientEvent, OpenError};
 pub use ext::{Answer, Ext, Question, ServerTerms, TcpInfo};
 pub use info::{ClientOptions, Credentials, Hello, Offer, PasswordLayout, Signer};
 pub use packet::{Extension, Packet, ParseError, Reason, StreamId, StreamKind};

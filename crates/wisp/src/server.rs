@@ -4,8 +4,8 @@
 //! must be reported to [`Server::consumed`] once the target took it: that is what gives the client credit again, so a
 //! target that does not read stops its own stream and no other.
 //!
-//! Version 2 begins with [`Request::Hello`], which the relay answers with [`Server::admit`] or
-//! [`Server::turn_away`]; until then nothing else is legal.
+//! Version 2 begins with [`Request::Hello`], which the relay answers with [`Server::admit`], or by ending the connection;
+//! until then nothing else is legal.
 
 use std::collections::BTreeMap;
 
