@@ -177,15 +177,13 @@ fn admit_with(
     }
     let upgrade = upgrade.map_err(|rejection| Box::new(rejection.into_response()))?;
     let upgrade = upgrade.protocols(guard::subprotocol(headers));
-    let entered = enter(shared, &settings, peer, code, can_say_later);
-    let (profile, permit) = match entered {
+    let (profile, permit) = match enter(shared, &settings, peer, code, can_say_later) {
         Ok(entered) => entered,
         Err(TurnedAway { status, label, text, close }) => {
             let mut response = refuse(status, label, &text);
             let why = farewell::frame(close, &text);
-            if let Some(told) = guard::is_browser(headers)
-                .then(|| farewell::turn_away(upgrade, &shared.farewells, why))
-                .flatten()
+            if guard::is_browser(headers)
+                && let Some(told) = farewell::turn_away(upgrade, &shared.farewells, why)
             {
                 return Err(Box::new(told));
             }

@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 
 use socketlab_netsim::record::NodeId;
 use socketlab_stack::{
-    Cause, DropReason, Fd, HostSnapshot, Instant, Pid, ProtocolKind, SocketId, SocketSnapshot, TcpState,
+    Cause, DropReason, Fd, HostSnapshot, IfaceSnapshot, Instant, IpCidr, MacAddr, Pid, ProtocolKind,
+    SocketId, SocketSnapshot, TcpState,
 };
 
 use crate::event::{
@@ -55,6 +56,27 @@ fn host(sockets: Vec<SocketSnapshot>) -> HostSnapshot {
 fn view(scene: &Scene, client: Vec<SocketSnapshot>, server: Vec<SocketSnapshot>) -> SocketsView {
     let hosts = [(NodeId(CLIENT), host(client)), (NodeId(SERVER), host(server))];
     scene.ingest().sockets(Instant::from_nanos(scene.now), &hosts)
+}
+
+#[test]
+fn the_address_that_a_host_was_lent_is_told() {
+    let address = |text: &str, prefix_len| IpCidr { address: text.parse().unwrap(), prefix_len };
+    let told = |addresses: Vec<IpCidr>| {
+        let iface = |name: &str, addresses| IfaceSnapshot {
+            name: name.to_string(),
+            mac: MacAddr([0; 6]),
+            addresses,
+            mtu: 1500,
+        };
+        let loopback = iface("lo", vec![address("127.0.0.1", 8)]);
+        let state = HostSnapshot { ifaces: vec![loopback, iface("eth0", addresses)], ..host(vec![]) };
+        let sockets = Scene::new().ingest().sockets(Instant::from_nanos(0), &[(NodeId(SERVER), state)]);
+        sockets.address_of(SERVER).map(str::to_string)
+    };
+    assert_eq!(told(vec![]), None);
+    assert_eq!(told(vec![address("fe80::11", 64)]), None);
+    let lent = vec![address("fe80::11", 64), address("192.168.1.100", 24)];
+    assert_eq!(told(lent).as_deref(), Some("192.168.1.100"));
 }
 
 #[test]
@@ -292,16 +314,19 @@ fn the_timeline_has_a_lane_per_program() {
     assert!(timeline.time.units(timeline.end) < 400.0);
 }
 
+/// The calls that are open after all that has happened so far.
+fn waits_in(scene: &mut Scene) -> Waits {
+    let mut waits = Waits::default();
+    scene.events().iter().for_each(|event| waits.push(event));
+    waits
+}
+
 #[test]
 fn a_waiting_program_says_for_what() {
     let mut scene = scene::conversation();
-    let mut waits = Waits::default();
-    let events = scene.events();
+    let mut waits = waits_in(&mut scene);
     let client = socket(1, TcpState::Established, "10.0.0.11:13401", Some("10.0.0.80:7007"));
     let server = socket(2, TcpState::Established, "10.0.0.80:7007", Some("10.0.0.11:13401"));
-    for event in &events {
-        waits.push(event);
-    }
     let sockets = view(&scene, vec![client], vec![server]);
     let reason = &waits.of(0, &sockets, scene.now)[0];
     assert_eq!((reason.key.as_str(), reason.call_text.as_str()), ("wait-recv-empty", "recv(1024)"));
@@ -322,9 +347,8 @@ fn a_waiting_program_says_for_what() {
 #[test]
 fn a_send_that_nothing_holds_up_is_not_said_to_wait_for_room() {
     let mut scene = Scene::new();
-    let mut waits = Waits::default();
     scene.enter(CLIENT, "send", "b'hej'", Some(1));
-    scene.events().iter().for_each(|event| waits.push(event));
+    let waits = waits_in(&mut scene);
     let key = |queued: usize| {
         let mut own = socket(1, TcpState::Established, "10.0.0.11:13401", Some("10.0.0.80:7007"));
         own.send_queue = queued;
@@ -337,9 +361,8 @@ fn a_send_that_nothing_holds_up_is_not_said_to_wait_for_room() {
 #[test]
 fn a_call_that_the_kernel_is_carrying_out_is_not_said_to_wait() {
     let mut scene = Scene::new();
-    let mut waits = Waits::default();
     scene.enter(CLIENT, "bind", "('', 80)", Some(1));
-    scene.events().iter().for_each(|event| waits.push(event));
+    let waits = waits_in(&mut scene);
     let own = socket(1, TcpState::Closed, "0.0.0.0:0", None);
     let sockets = view(&scene, vec![own], vec![]);
     let reason = |since: u64| waits.of(0, &sockets, scene.now + since)[0].clone();
@@ -348,9 +371,8 @@ fn a_call_that_the_kernel_is_carrying_out_is_not_said_to_wait() {
     assert_eq!((reason(2 * MS).key.as_str(), reason(2 * MS).waits), ("wait-other", true));
 
     let mut scene = Scene::new();
-    let mut waits = Waits::default();
     scene.enter(CLIENT, "accept", "", Some(1));
-    scene.events().iter().for_each(|event| waits.push(event));
+    let waits = waits_in(&mut scene);
     let accept = |queued: usize| {
         let mut listener = socket(1, TcpState::Listen, "0.0.0.0:80", None);
         listener.recv_queue = queued;

@@ -1,7 +1,7 @@
 //! The browser's side of the worker: its messages, its clock, its WebSocket and the interpreters in `python.mjs`.
 //!
 //! A program's message comes as a call from within that program's suspended stack; what it leads to is done at once,
-//! as long as the event loop has had its turn within [`TURN`]. Otherwise the rest waits for a new turn, so that a
+//! as long as the event loop has had its turn within `TURN`. Otherwise the rest waits for a new turn, so that a
 //! command of the page is never late, whatever the programs do.
 
 mod sockets;

@@ -206,6 +206,23 @@ fn too_many_programs_are_refused_clearly() {
 }
 
 #[wasm_bindgen_test]
+fn every_nodes_tables_are_there_before_the_first_instant_ends() {
+    let mut page = Page::new(TWO_HOSTS);
+    page.heard.clear();
+    // Its Python takes its time: nothing happens in the lab until it has come.
+    page.says(Command::RunAll { files: files() });
+    let nodes: Vec<u32> = page
+        .heard
+        .iter()
+        .filter_map(|update| if let Update::Nodes(changes) = update { Some(changes) } else { None })
+        .flatten()
+        .filter(|change| change.tables.is_some())
+        .map(|change| change.node)
+        .collect();
+    assert_eq!(nodes, [0, 1, 2], "two hosts and their switch: {:?}", page.heard);
+}
+
+#[wasm_bindgen_test]
 fn a_run_that_grows_very_long_pauses_and_goes_on() {
     let wall = Duration::from_secs(1);
     let kernel = Kernel { pause_step: 40 << 10, ..Kernel::default() };
